@@ -1,0 +1,160 @@
+"""Every setting, once: name, type, default and the reason for it.
+
+The command line, the reference page (``docs/reference.md``) and the error messages derive
+from the fields of :class:`Config`. Sizes are bytes, durations seconds. Where gunicorn or
+php-fpm has a name for the same thing, it is used.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import ConfigError
+
+
+def option(default: Any, help: str, *, flag: str = "", metavar: str = "", short: str = "") -> Any:
+    """A field with its help text; *flag* set to ``"-"`` keeps it off the command line."""
+    metadata = {"help": help, "flag": flag, "metavar": metavar, "short": short}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """The effective settings of one server. Immutable; use :func:`dataclasses.replace`."""
+
+    # -- where to listen ------------------------------------------------------------------
+    bind: tuple[str, ...] = option(
+        (),
+        "Address to listen on: unix:PATH, HOST:PORT, [IPV6]:PORT or fd://N. Repeatable. "
+        "Without it: the sockets that were handed to the process (LISTEN_FDS, or fd 0), "
+        "else unix:/tmp/fcgikit.sock.",
+        metavar="ADDRESS",
+        short="-b",
+    )
+    protocol: str = option(
+        "auto",
+        "fastcgi, scgi, uwsgi, or auto: tell them apart by a connection's first byte.",
+        metavar="NAME",
+    )
+    backlog: int = option(
+        2048, "Connections the kernel may queue before we accept them.", metavar="N"
+    )
+    allow: tuple[str, ...] = option(
+        (),
+        "Network (CIDR) whose web servers may connect over TCP. Needed for any bind address "
+        "that is not loopback: whoever reaches the socket can set every CGI variable. Repeatable.",
+        metavar="CIDR",
+    )
+    socket_mode: int | None = option(
+        None,
+        "Permissions of a Unix socket, octal (php-fpm's listen.mode). "
+        "Default: what the umask leaves of 0777.",
+        metavar="MODE",
+    )
+    socket_owner: str = option("", "User that shall own a Unix socket.", metavar="USER")
+    socket_group: str = option(
+        "", "Group that shall own a Unix socket, e.g. www-data.", metavar="GROUP"
+    )
+
+    # -- how to run the application -------------------------------------------------------
+    threads: int = option(4, "Threads that run the application.", metavar="N")
+    script_name: str | None = option(
+        None,
+        "URL prefix the application is mounted under; '' for the root. Default: as the front "
+        "end says, repaired where its stock configuration is known to be wrong.",
+        metavar="PREFIX",
+    )
+    chdir: str = option("", "Directory to change to before importing.", metavar="DIR")
+    pythonpath: str = option(
+        "", "Directories to put in front of sys.path, comma-separated.", metavar="DIRS"
+    )
+    graceful_timeout: float = option(
+        30.0, "Time running requests get to finish after a stop signal.", metavar="SECONDS"
+    )
+    log_level: str = option("info", "debug, info, warning or error.", metavar="LEVEL")
+
+    # -- limits on what a peer may send ---------------------------------------------------
+    max_params_size: int = option(
+        1 << 20,
+        "Bytes of CGI variables of one request; more is answered 431. "
+        "nginx sends at most 64 KiB, Apache and Caddy have been seen to send 84 KB.",
+        metavar="BYTES",
+    )
+    max_body_size: int = option(
+        1 << 30, "Bytes of one request body; more is answered 413.", metavar="BYTES"
+    )
+    max_requests_per_connection: int = option(
+        128,
+        "Requests open at the same time on one multiplexed connection (FCGI_MAX_REQS); "
+        "one more is answered FCGI_OVERLOADED.",
+        metavar="N",
+    )
+    max_connections: int = option(
+        10_000,
+        "Connections open at the same time (FCGI_MAX_CONNS); further ones wait in the backlog.",
+        metavar="N",
+    )
+    body_window: int = option(
+        256 * 1024,
+        "Body bytes read ahead of the application before we stop reading.",
+        metavar="BYTES",
+    )
+    spool_size: int = option(
+        64 * 1024,
+        "On a multiplexed connection: body bytes of one request kept in memory; "
+        "the rest goes to a temporary file, so that no request stalls its siblings.",
+        metavar="BYTES",
+    )
+    drain_limit: int = option(
+        64 << 20,
+        "Body bytes the application left unread that are discarded to keep a connection "
+        "usable; beyond it the connection is closed.",
+        metavar="BYTES",
+    )
+
+    # -- time limits ----------------------------------------------------------------------
+    header_timeout: float = option(
+        30.0, "Time a request's variables may take to arrive.", metavar="SECONDS"
+    )
+    body_timeout: float = option(
+        60.0, "Silence allowed while the application waits for its body; then 408.",
+        metavar="SECONDS",
+    )
+    write_timeout: float = option(
+        60.0, "Time the peer may refuse to take our output.", metavar="SECONDS"
+    )
+    keepalive_timeout: float = option(
+        120.0,
+        "Idle time after which a kept connection is closed. Longer than the front end's "
+        "(nginx: 60 s), so that it closes first and no request is lost.",
+        metavar="SECONDS",
+    )
+    linger_timeout: float = option(
+        2.0, "Silence after which a half-closed connection is given up.", metavar="SECONDS"
+    )
+
+    def __post_init__(self) -> None:
+        for name in ("threads", "backlog", "max_connections", "max_requests_per_connection"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, (int, float)) and value < 0:
+                raise ConfigError(f"{field.name} cannot be negative: {value}")
+        if self.protocol not in ("auto", "fastcgi", "scgi", "uwsgi"):
+            raise ConfigError(
+                f"protocol {self.protocol!r} is unknown: use auto, fastcgi, scgi or uwsgi"
+            )
+        if self.log_level not in ("debug", "info", "warning", "error"):
+            raise ConfigError(
+                f"log_level {self.log_level!r} is unknown: use debug, info, warning or error"
+            )
+        if self.script_name and not self.script_name.startswith("/"):
+            raise ConfigError(f"script_name must begin with '/': {self.script_name!r}")
+        if self.script_name and self.script_name.endswith("/"):
+            raise ConfigError(f"script_name must not end with '/': {self.script_name!r}")
+
+
+DEFAULT = Config()
