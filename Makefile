@@ -1,0 +1,79 @@
+# make demo    the example application in your browser, no web server needed
+# make test    the whole test suite, against real front ends where they are installed
+# make lint    ruff and mypy --strict
+# make fuzz    the property tests again, with far more examples
+# make bench   CPU per request beside other servers
+# make clean   remove everything that make and the tools have created
+
+PYTHON ?= python3
+PORT ?= 8000
+VENV := .venv
+BIN := $(VENV)/bin
+TEST_DEPS := $(VENV)/.test-deps
+DEMO_DEPS := $(VENV)/.demo-deps
+BENCH_DEPS := $(VENV)/.bench-deps
+# One place names the front ends the tests need, as packages of Debian and Ubuntu.
+FRONT_ENDS := $(shell cat tests/apt.txt)
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
+# Keeps a package from starting its daemon: the tests start their own.
+APT := RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get -qq
+
+.PHONY: help demo test lint fuzz bench clean front-ends
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+demo: $(DEMO_DEPS)
+	@exec $(BIN)/fcgikit dev --port $(PORT) examples.tour:app
+
+test: $(TEST_DEPS) front-ends
+	@PATH="$$PATH:/usr/sbin" exec $(BIN)/python -m pytest $(ARGS)
+
+lint: $(TEST_DEPS)
+	$(BIN)/ruff check
+	$(BIN)/mypy
+
+fuzz: $(TEST_DEPS)
+	$(BIN)/python -m pytest --hypothesis-profile=fuzz tests/protocols tests/gateways $(ARGS)
+
+bench: $(BENCH_DEPS)
+	$(BIN)/python -m benchmarks $(ARGS)
+
+clean:
+	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ensurepip is what Debian splits off into python3-venv; without it a venv has no pip.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo 'fcgikit needs Python 3.11 or later: make PYTHON=/path/to/python3.x' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
+	  then $(APT) update && $(APT) install python3-venv; \
+	  else echo 'Python cannot create a venv here: sudo apt-get install python3-venv' >&2; exit 1; \
+	  fi; }
+	@$(PYTHON) -m venv --clear $(VENV)
+
+$(DEMO_DEPS): pyproject.toml | $(BIN)/python
+	$(INSTALL) '.[dev,examples]'
+	@touch $@
+
+$(TEST_DEPS): pyproject.toml | $(BIN)/python
+	$(INSTALL) '.[test]'
+	@touch $@ $(DEMO_DEPS)
+
+$(BENCH_DEPS): pyproject.toml | $(BIN)/python
+	$(INSTALL) '.[bench]'
+	@touch $@
+
+front-ends:
+	@missing=''; \
+	for package in $(FRONT_ENDS); \
+	do dpkg -s $$package >/dev/null 2>&1 || missing="$$missing $$package"; done; \
+	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
+	then $(APT) update && $(APT) install --no-install-recommends $$missing && missing=''; fi; \
+	if [ -n "$$missing" ]; then \
+	  echo "Front ends that are not installed are not tested. To install them:" >&2; \
+	  echo "  sudo apt-get install$$missing" >&2; \
+	  [ "$$CI" != true ] || exit 1; \
+	fi
