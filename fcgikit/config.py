@@ -29,7 +29,7 @@ class Config:
         (),
         "Address to listen on: unix:PATH, HOST:PORT, [IPV6]:PORT or fd://N. Repeatable. "
         "Without it: the sockets that were handed to the process (LISTEN_FDS, or fd 0), "
-        "else unix:/tmp/fcgikit.sock.",
+        "else 127.0.0.1:9000.",
         metavar="ADDRESS",
         short="-b",
     )

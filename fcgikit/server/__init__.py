@@ -1,0 +1,1 @@
+"""The server: where wire protocols, gateways and sockets meet."""

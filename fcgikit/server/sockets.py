@@ -1,0 +1,325 @@
+"""Listening sockets: bound, inherited or handed over, and who may connect to them.
+
+An address is written as gunicorn writes it: ``unix:PATH``, ``HOST:PORT``, ``[IPV6]:PORT``,
+``:PORT`` for every IPv4 interface, ``fd://N`` for a listening socket this process was given.
+Whatever cannot work raises :class:`~fcgikit.errors.ConfigError` with the address in front.
+"""
+
+from __future__ import annotations
+
+import errno
+import grp
+import ipaddress
+import logging
+import os
+import pwd
+import re
+import socket
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from ..config import Config
+from ..errors import ConfigError
+
+log = logging.getLogger("fcgikit.server")
+
+DEFAULT_ADDRESS = "127.0.0.1:9000"
+"""Where the command line listens unasked: the address in nginx's and php-fpm's own examples.
+
+Not a socket file: a predictable name in /tmp could be taken by any local user before us.
+"""
+
+WEB_SERVER_ADDRS = "FCGI_WEB_SERVER_ADDRS"
+"""Environment variable with the web servers' addresses. FastCGI 1.0 section 3.2."""
+
+FIRST_ACTIVATED = 3
+"""The first file descriptor of systemd's socket activation (SD_LISTEN_FDS_START)."""
+
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+Networks: TypeAlias = tuple[Network, ...]
+Address: TypeAlias = str | tuple[str, int] | int
+"""The path of a Unix socket, host and port, or a file descriptor."""
+
+
+@dataclass(slots=True, eq=False)
+class Listener:
+    """A listening, non-blocking, close-on-exec stream socket.
+
+    *allow* holds lists of networks; a TCP peer must be in every one of them. *inherited* says
+    that somebody else made the socket. *path* and *inode* name the socket file that is ours to
+    unlink, if there is one.
+    """
+
+    socket: socket.socket
+    address: str
+    allow: tuple[Networks, ...] = ()
+    inherited: bool = False
+    path: str = ""
+    inode: tuple[int, int] = (0, 0)
+
+    def admits(self, peer: Any) -> bool:
+        """Whether this peer, as ``accept()`` names it, may talk to us."""
+        if not self.allow:
+            return True
+        address = _ip(peer[0])
+        return all(any(address in network for network in networks) for networks in self.allow)
+
+    def close(self) -> None:
+        """Stop listening; unlink our socket file, unless another process has replaced it."""
+        # Before the socket is closed: until then no other file can have our inode number.
+        if self.path and _inode(self.path) == self.inode:
+            os.unlink(self.path)
+        self.path = ""
+        self.socket.close()
+
+
+def listeners(config: Config, default: str = DEFAULT_ADDRESS) -> list[Listener]:
+    """The sockets to serve: those of ``config.bind``, else those handed to this process
+    (``LISTEN_FDS``, or a listening fd 0), else *default*; with an empty *default*, none.
+
+    Raises ``ConfigError``; then none stays open.
+    """
+    handed = _activated() or (["fd://0"] if is_listening(0) else [])
+    addresses: Sequence[str] = config.bind or handed or ([default] if default else [])
+    for address in handed:
+        if address not in addresses:
+            log.warning("%s is a listening socket that nobody serves: bind names others", address)
+    opened: list[Listener] = []
+    try:
+        for address in addresses:
+            opened.append(open_listener(address, config))
+    except BaseException:
+        for listener in opened:
+            listener.close()
+        raise
+    return opened
+
+
+def open_listener(address: str, config: Config) -> Listener:
+    """Listen on *address*. Raises ``ConfigError``."""
+    target = parse_address(address)
+    try:
+        if isinstance(target, int):
+            return _inherit(target, config)
+        if isinstance(target, str):
+            return _bind_unix(target, config)
+        return _bind_tcp(target, config)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        if error.errno == errno.EADDRINUSE:
+            reason = f"address in use: another process answers on {address}"
+        elif error.errno == errno.ENOENT:
+            reason = "the directory does not exist: make it first"
+        raise ConfigError(f"bind {address}: {reason}") from error
+    except UnicodeError as error:  # what getaddrinfo says of some malformed names
+        raise ConfigError(f"bind {address}: {error}") from error
+
+
+def parse_address(text: str) -> Address:
+    """Path, ``(host, port)`` or file descriptor of an address as the module describes it."""
+    if match := re.fullmatch(r"unix:(?://)?([^\0]+)", text):
+        return match[1]
+    if match := re.fullmatch(r"fd://([0-9]{1,9})", text):
+        return int(match[1])
+    match = re.fullmatch(r"(?:tcp://)?(?:\[([^]\s]+)\]|([^][:/\s]*)):([0-9]{1,5})", text)
+    if match is None or int(match[3]) > 65535:
+        raise ConfigError(
+            f"bind {text!r} is no address: write unix:PATH, HOST:PORT, [IPV6]:PORT or fd://N"
+        )
+    return match[1] or match[2] or "0.0.0.0", int(match[3])
+
+
+def is_listening(fd: int) -> bool:
+    """Whether *fd* is a listening stream socket: how FastCGI 1.0 section 2.2 is recognised.
+
+    Environment variables say nothing about it; a socket that listens is never connected.
+    """
+    try:
+        probe = socket.socket(fileno=fd)
+    except OSError:
+        return False
+    try:
+        listens = probe.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+        return bool(listens) and probe.type == socket.SOCK_STREAM
+    except OSError:
+        return False
+    finally:
+        probe.detach()
+
+
+def _activated() -> list[str]:
+    """The descriptors systemd has passed, as addresses; takes its variables away.
+
+    They are meant for the process LISTEN_PID names, and never for our children.
+    """
+    pid = os.environ.pop("LISTEN_PID", "")
+    count = os.environ.pop("LISTEN_FDS", "")
+    os.environ.pop("LISTEN_FDNAMES", None)
+    if pid != str(os.getpid()) or not count.isdecimal():
+        return []
+    return [f"fd://{FIRST_ACTIVATED + index}" for index in range(int(count))]
+
+
+def _inherit(fd: int, config: Config) -> Listener:
+    if not is_listening(fd):
+        raise ConfigError(f"bind fd://{fd}: this descriptor is not a listening stream socket")
+    if fd == 0:
+        # The application's child processes inherit fd 0: they shall not hold our socket.
+        fd = os.dup(0)
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, 0)
+        os.close(null)
+    sock = socket.socket(fileno=fd)
+    listener = Listener(sock, _printable(sock), inherited=True)
+    try:
+        sock.set_inheritable(False)
+        sock.setblocking(False)
+        listener.allow = _allow(sock, listener.address, config)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _bind_tcp(address: tuple[str, int], config: Config) -> Listener:
+    host, port = address
+    # As gunicorn: a name stands for its IPv4 address. An IPv6 one is written as such.
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    listener = Listener(sock, "")
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(found[0][4])
+        listener.address = _printable(sock)
+        listener.allow = _allow(sock, listener.address, config)
+        sock.listen(config.backlog)
+        sock.setblocking(False)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _bind_unix(path: str, config: Config) -> Listener:
+    path = os.path.abspath(path)  # the application may change the directory
+    _remove_stale(path)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener = Listener(sock, f"unix:{path}")
+    try:
+        sock.bind(path)
+        listener.path, listener.inode = path, _inode(path)
+        # Nobody can connect before listen(), so there is no moment with other permissions.
+        _set_permissions(path, config)
+        sock.listen(config.backlog)
+        sock.setblocking(False)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _remove_stale(path: str) -> None:
+    """Remove a socket file that a dead process has left; leave anything else alone."""
+    try:
+        mode = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise ConfigError(
+            f"bind unix:{path}: this file is not a socket; remove it or choose another path"
+        )
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)  # a full backlog must not make us wait
+        result = probe.connect_ex(path)
+    if result == errno.ECONNREFUSED:
+        os.unlink(path)
+    elif result == errno.EACCES:
+        raise OSError(result, "a socket we may not connect to is there already")
+    elif result != errno.ENOENT:
+        raise OSError(errno.EADDRINUSE, "")
+
+
+def _set_permissions(path: str, config: Config) -> None:
+    if config.socket_owner or config.socket_group:
+        owner = _id_of("socket_owner", config.socket_owner)
+        group = _id_of("socket_group", config.socket_group)
+        try:
+            os.chown(path, owner, group, follow_symlinks=False)
+        except PermissionError:
+            raise ConfigError(
+                f"socket_owner, socket_group: only root may give unix:{path} to another user; "
+                "a group must be one of our own"
+            ) from None
+    if config.socket_mode is not None:
+        os.chmod(path, config.socket_mode)
+
+
+def _id_of(setting: str, name: str) -> int:
+    """The number of a user or group given by name or number; -1 (as it is) for none."""
+    if not name:
+        return -1
+    try:
+        if setting == "socket_owner":
+            return pwd.getpwnam(name).pw_uid
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        if name.isdecimal():
+            return int(name)
+        raise ConfigError(f"{setting}: there is no {name!r} on this machine") from None
+
+
+def _allow(sock: socket.socket, address: str, config: Config) -> tuple[Networks, ...]:
+    """The lists of networks a peer of this socket must be in."""
+    if sock.family == socket.AF_UNIX:
+        return ()
+    addresses = [item.strip() for item in os.environ.get(WEB_SERVER_ADDRS, "").split(",")]
+    lists = (
+        _networks("allow", config.allow),
+        _networks(WEB_SERVER_ADDRS, [item for item in addresses if item]),
+    )
+    given = tuple(networks for networks in lists if networks)
+    if not given and not _ip(sock.getsockname()[0]).is_loopback:
+        raise ConfigError(
+            f"bind {address}: whoever reaches this socket can pretend to be the web server. "
+            f"Say with allow (--allow 192.0.2.7 or a network) or {WEB_SERVER_ADDRS} where web "
+            "servers connect from, or listen on 127.0.0.1 or a Unix socket"
+        )
+    return given
+
+
+def _networks(setting: str, texts: Sequence[str]) -> Networks:
+    try:
+        return tuple(ipaddress.ip_network(text) for text in texts)
+    except ValueError as error:
+        raise ConfigError(f"{setting}: {error}") from None
+
+
+def _ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """An address as IPv4 wherever it is one: a dual-stack socket names its peers ::ffff:a.b.c.d."""
+    address = ipaddress.ip_address(host)
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+        return address.ipv4_mapped
+    return address
+
+
+def _printable(sock: socket.socket) -> str:
+    """The address of a socket, written as ``bind`` writes it."""
+    name = sock.getsockname()
+    if sock.family == socket.AF_INET:
+        return f"{name[0]}:{name[1]}"
+    if sock.family == socket.AF_INET6:
+        return f"[{name[0]}]:{name[1]}"
+    if isinstance(name, bytes):
+        name = name.decode("utf-8", "replace").replace("\0", "@")  # Linux's abstract sockets
+    return f"unix:{name}"
+
+
+def _inode(path: str) -> tuple[int, int]:
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return (-1, -1)
+    return status.st_dev, status.st_ino
