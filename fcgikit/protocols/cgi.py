@@ -1,0 +1,108 @@
+"""The CGI response head (RFC 3875 section 6): what an application's answer begins with.
+
+FastCGI and SCGI carry it as it is; uwsgi puts an HTTP status line in place of ``Status``.
+"""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+
+from ..errors import RemoteProtocolError
+
+MAX_HEAD_SIZE = 256 * 1024
+"""Bytes of a response head that a WEB side accepts; the front ends measured take 4 to 32 KiB."""
+
+Headers = list[tuple[str, str]]
+
+_STATUS_LINE = re.compile(r"HTTP/\d+(?:\.\d+)? +(\d{3})(?: +(.*))?", re.ASCII)
+_STATUS_VALUE = re.compile(r"(\d{3})(?: +(.*))?", re.ASCII)
+_FIELD = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*)", re.ASCII)
+_END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
+
+
+def encode_head(status: int, reason: str, headers: Headers) -> bytes:
+    """A head block with exactly one ``Status``, as its last field.
+
+    Last, because HAProxy before 2025-02 turns every status into 302 when ``Location`` comes
+    after it (rule R6). Names and values must be free of CR and LF and within latin-1.
+    """
+    lines = [f"{name}: {value}\r\n" for name, value in headers]
+    lines.append(f"Status: {status} {reason}\r\n\r\n")
+    return "".join(lines).encode("latin-1")
+
+
+def encode_status_line_head(status: int, reason: str, headers: Headers) -> bytes:
+    """A head block that begins with ``HTTP/1.1 NNN Reason``, as mod_proxy_uwsgi demands."""
+    lines = [f"HTTP/1.1 {status} {reason}\r\n"]
+    lines.extend([f"{name}: {value}\r\n" for name, value in headers])
+    lines.append("\r\n")
+    return "".join(lines).encode("latin-1")
+
+
+def refusal(status: int, explanation: str) -> tuple[str, Headers, bytes]:
+    """Reason phrase, headers and body of the short plain answer to a refused request."""
+    reason = reason_phrase(status)
+    body = f"{status} {reason}: {explanation}\n".encode("utf-8", "replace")
+    headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]
+    return reason, headers, body
+
+
+def reason_phrase(status: int) -> str:
+    """The registered reason phrase of a status code, or ``"Unknown"``."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Unknown"
+
+
+class HeadReader:
+    """Collects a response until its head is complete; any split of the bytes will do."""
+
+    def __init__(self) -> None:
+        self._collected = bytearray()
+
+    def feed(self, data: bytes) -> tuple[int, str, Headers, bytes] | None:
+        """Status, reason, headers and the body bytes behind them; ``None`` until then.
+
+        Raises :class:`RemoteProtocolError` for a head that is malformed or too long.
+        """
+        searched = max(0, len(self._collected) - 3)
+        self._collected += data
+        if self._collected.startswith((b"\n", b"\r\n")):
+            raise RemoteProtocolError("the response has an empty head", status=502)
+        end = _END_OF_HEAD.search(self._collected, searched)
+        if end is None:
+            if len(self._collected) > MAX_HEAD_SIZE:
+                raise RemoteProtocolError("the response head does not end", status=502)
+            return None
+        text = self._collected[: end.start()].decode("latin-1")
+        rest = bytes(self._collected[end.end() :])
+        return (*parse_head(text.split("\n")), rest)
+
+
+def parse_head(lines: list[str]) -> tuple[int, str, Headers]:
+    """Status, reason and headers of a head given as lines; the inverse of both encoders."""
+    lines = [line.removesuffix("\r") for line in lines]
+    status, reason = 0, ""
+    line_match = _STATUS_LINE.fullmatch(lines[0])
+    if line_match is not None:
+        status, reason = int(line_match[1]), line_match[2] or ""
+        del lines[0]
+    headers: Headers = []
+    for line in lines:
+        field = _FIELD.fullmatch(line)
+        if field is None:
+            raise RemoteProtocolError(f"bad line in the response head: {line[:80]!r}", status=502)
+        name, value = field[1], field[2].rstrip(" \t")
+        if name.lower() != "status":
+            headers.append((name, value))
+            continue
+        value_match = _STATUS_VALUE.fullmatch(value)
+        if value_match is None:
+            raise RemoteProtocolError(f"bad Status in the response: {value[:80]!r}", status=502)
+        status, reason = int(value_match[1]), value_match[2] or ""
+    if not status:
+        redirects = any(name.lower() == "location" for name, _ in headers)
+        status = 302 if redirects else 200
+    return status, reason or reason_phrase(status), headers

@@ -1,0 +1,14 @@
+"""Makes FastCGI connections: the one name the rest of fcgikit needs of this chapter."""
+
+from __future__ import annotations
+
+from ...config import Config
+from ...events import Side
+from ..interface import Connection
+from .app_side import AppSide
+from .web_side import WebSide
+
+
+def FastCGIConnection(side: Side, config: Config) -> Connection:
+    """A connection seen from *side*: the two share records and tables, not behaviour."""
+    return AppSide(config) if side is Side.APP else WebSide(config)

@@ -1,0 +1,45 @@
+"""Numbers of the FastCGI 1.0 specification, under the names it gives them (section 8)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+FCGI_VERSION_1: Final = 1
+FCGI_HEADER_LEN: Final = 8
+FCGI_MAX_LENGTH: Final = 0xFFFF
+FCGI_NULL_REQUEST_ID: Final = 0
+
+# Record types, section 8.
+FCGI_BEGIN_REQUEST: Final = 1
+FCGI_ABORT_REQUEST: Final = 2
+FCGI_END_REQUEST: Final = 3
+FCGI_PARAMS: Final = 4
+FCGI_STDIN: Final = 5
+FCGI_STDOUT: Final = 6
+FCGI_STDERR: Final = 7
+FCGI_DATA: Final = 8
+FCGI_GET_VALUES: Final = 9
+FCGI_GET_VALUES_RESULT: Final = 10
+FCGI_UNKNOWN_TYPE: Final = 11
+
+RECORD_NAMES: Final = {
+    FCGI_BEGIN_REQUEST: "FCGI_BEGIN_REQUEST",
+    FCGI_ABORT_REQUEST: "FCGI_ABORT_REQUEST",
+    FCGI_END_REQUEST: "FCGI_END_REQUEST",
+    FCGI_PARAMS: "FCGI_PARAMS",
+    FCGI_STDIN: "FCGI_STDIN",
+    FCGI_STDOUT: "FCGI_STDOUT",
+    FCGI_STDERR: "FCGI_STDERR",
+    FCGI_DATA: "FCGI_DATA",
+    FCGI_GET_VALUES: "FCGI_GET_VALUES",
+    FCGI_GET_VALUES_RESULT: "FCGI_GET_VALUES_RESULT",
+    FCGI_UNKNOWN_TYPE: "FCGI_UNKNOWN_TYPE",
+}
+
+# Flags of FCGI_BEGIN_REQUEST, section 5.1.
+FCGI_KEEP_CONN: Final = 1
+
+# Variables of FCGI_GET_VALUES, section 4.1.
+FCGI_MAX_CONNS: Final = "FCGI_MAX_CONNS"
+FCGI_MAX_REQS: Final = "FCGI_MAX_REQS"
+FCGI_MPXS_CONNS: Final = "FCGI_MPXS_CONNS"

@@ -1,0 +1,162 @@
+"""FastCGI records: the eight-byte header, the fixed bodies, and cutting a stream into them.
+
+FastCGI 1.0 sections 3.3 (records), 5 (application records) and 4 (management records).
+"""
+
+from __future__ import annotations
+
+import struct
+
+from ...errors import RemoteProtocolError
+from ...events import ProtocolStatus, Role
+from ..interface import Buffers
+from . import constants as fcgi
+
+HEADER = struct.Struct(">BBHHBx")
+"""version, type, requestId, contentLength, paddingLength, reserved"""
+
+_BEGIN_REQUEST = struct.Struct(">BBHHBxHB5x")
+_END_RESPONSE = struct.Struct(">BBHHBxBBHHBxIB3x")
+_UNKNOWN_TYPE = struct.Struct(">BBHHBxB7x")
+_BEGIN_BODY = struct.Struct(">HB")
+_END_BODY = struct.Struct(">IB")
+
+MAX_CONTENT = 65528
+"""Bytes of content we put into one record: the most that stays aligned to eight bytes."""
+
+_PADDING = [bytes(size) for size in range(8)]
+_COPY_BELOW = 16 * 1024  # under this, one joined buffer is cheaper than several for sendmsg
+
+Record = tuple[int, int, bytes]
+"""type, requestId and content of one record"""
+
+
+class RecordReader:
+    """Cuts a byte stream into records, whatever pieces it arrives in.
+
+    After bad input :attr:`error` is set, and nothing more is returned.
+    """
+
+    __slots__ = ("_needed", "_tail", "error")
+
+    def __init__(self) -> None:
+        self._tail = bytearray()
+        self._needed = 0
+        self.error: RemoteProtocolError | None = None
+
+    @property
+    def empty(self) -> bool:
+        """No part of an unfinished record is held back."""
+        return not self._tail
+
+    def feed(self, data: bytes) -> list[Record]:
+        """The records that *data* completes, in order."""
+        if self._tail:
+            self._tail += data
+            if len(self._tail) < self._needed:
+                return []
+            data = bytes(self._tail)
+            self._tail.clear()
+        records: list[Record] = []
+        position, end = 0, len(data)
+        self._needed = fcgi.FCGI_HEADER_LEN
+        while end - position >= fcgi.FCGI_HEADER_LEN:
+            version, type_, request_id, size, padding = HEADER.unpack_from(data, position)
+            if version != fcgi.FCGI_VERSION_1:
+                self.error = RemoteProtocolError(
+                    f"record of FastCGI version {version}; only version 1 exists"
+                )
+                return records
+            content = position + fcgi.FCGI_HEADER_LEN
+            next_record = content + size + padding
+            if next_record > end:
+                self._needed = next_record - position
+                break
+            records.append((type_, request_id, data[content : content + size]))
+            position = next_record
+        if position < end:
+            self._tail += data[position:] if position else data
+        return records
+
+
+def encode_record(type_: int, request_id: int, content: bytes = b"", padding: int = -1) -> bytes:
+    """One record; *padding* bytes are appended, as many as align it to eight if negative."""
+    if padding < 0:
+        padding = -len(content) & 7
+    header = HEADER.pack(fcgi.FCGI_VERSION_1, type_, request_id, len(content), padding)
+    return b"".join((header, content, bytes(padding)))
+
+
+def encode_stream(type_: int, request_id: int, data: bytes) -> Buffers:
+    """Non-empty *data* as the records of a stream (section 3.3); does not end the stream."""
+    size = len(data)
+    if size < _COPY_BELOW:
+        padding = -size & 7
+        header = HEADER.pack(fcgi.FCGI_VERSION_1, type_, request_id, size, padding)
+        return [b"".join((header, data, _PADDING[padding]))]
+    view = memoryview(data)
+    buffers: Buffers = []
+    for start in range(0, size, MAX_CONTENT):
+        before, count, after = frame_stream(type_, request_id, size - start)
+        buffers += (before, view[start : start + count])
+        if after:
+            buffers.append(after)
+    return buffers
+
+
+def frame_stream(type_: int, request_id: int, size: int) -> tuple[bytes, int, bytes]:
+    """Header, content size and padding of the next record of a stream of *size* more bytes."""
+    count = min(size, MAX_CONTENT)
+    padding = -count & 7
+    header = HEADER.pack(fcgi.FCGI_VERSION_1, type_, request_id, count, padding)
+    return header, count, _PADDING[padding]
+
+
+def encode_answer(request_id: int, stdout: bytes) -> bytes:
+    """A whole answer of at most MAX_CONTENT bytes, from the first byte to FCGI_END_REQUEST."""
+    size = len(stdout)
+    padding = -size & 7
+    header = HEADER.pack(fcgi.FCGI_VERSION_1, fcgi.FCGI_STDOUT, request_id, size, padding)
+    end = encode_end_of_response(request_id, 0, ProtocolStatus.REQUEST_COMPLETE)
+    return b"".join((header, stdout, _PADDING[padding], end))
+
+
+def encode_end_of_response(request_id: int, app_status: int, status: ProtocolStatus) -> bytes:
+    """The end of the STDOUT stream and FCGI_END_REQUEST (section 5.5)."""
+    return _END_RESPONSE.pack(
+        fcgi.FCGI_VERSION_1, fcgi.FCGI_STDOUT, request_id, 0, 0,
+        fcgi.FCGI_VERSION_1, fcgi.FCGI_END_REQUEST, request_id, 8, 0,
+        app_status, status,
+    )  # fmt: skip
+
+
+def encode_begin_request(request_id: int, role: Role, keep_conn: bool) -> bytes:
+    """FCGI_BEGIN_REQUEST (section 5.1)."""
+    flags = fcgi.FCGI_KEEP_CONN if keep_conn else 0
+    return _BEGIN_REQUEST.pack(
+        fcgi.FCGI_VERSION_1, fcgi.FCGI_BEGIN_REQUEST, request_id, 8, 0, role, flags
+    )
+
+
+def decode_begin_request(content: bytes) -> tuple[int, bool]:
+    """Role number and whether to keep the connection. Raises ``RemoteProtocolError``."""
+    if len(content) != 8:
+        raise RemoteProtocolError(f"FCGI_BEGIN_REQUEST of {len(content)} bytes instead of 8")
+    role, flags = _BEGIN_BODY.unpack_from(content)
+    return role, bool(flags & fcgi.FCGI_KEEP_CONN)
+
+
+def decode_end_request(content: bytes) -> tuple[int, ProtocolStatus]:
+    """appStatus and protocolStatus. Raises ``RemoteProtocolError``."""
+    if len(content) != 8:
+        raise RemoteProtocolError(f"FCGI_END_REQUEST of {len(content)} bytes instead of 8")
+    app_status, protocol_status = _END_BODY.unpack_from(content)
+    try:
+        return app_status, ProtocolStatus(protocol_status)
+    except ValueError:
+        raise RemoteProtocolError(f"unknown protocolStatus {protocol_status}") from None
+
+
+def encode_unknown_type(type_: int) -> bytes:
+    """FCGI_UNKNOWN_TYPE (section 4.2)."""
+    return _UNKNOWN_TYPE.pack(fcgi.FCGI_VERSION_1, fcgi.FCGI_UNKNOWN_TYPE, 0, 8, 0, type_)
