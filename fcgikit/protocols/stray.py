@@ -15,28 +15,26 @@ from .interface import Buffers
 MAX_FIRST_LINE = 8192
 """Bytes of a request line we wait for before we answer anyway; what nginx takes by default."""
 
-_TLS_HANDSHAKE = 0x16
 _HINT = "use fastcgi_pass, not proxy_pass"
 
 
-def describe(first: int) -> str:
-    """What a connection that begins with byte *first* probably speaks, as a log line."""
-    if is_http(first):
-        return f"this looks like HTTP: {_HINT}"
-    if first == _TLS_HANDSHAKE:
-        return f"this looks like TLS: {_HINT}, and let the web server end TLS"
-    if first == 0x01:
-        return "this looks like FastCGI: use another pass directive or --protocol fastcgi"
+def guess(first: int) -> str:
+    """The protocol that begins with byte *first*; ``""`` if none does that we know."""
+    if 0x41 <= first <= 0x5A or 0x61 <= first <= 0x7A:
+        return "HTTP"
     if 0x30 <= first <= 0x39:
-        return "this looks like SCGI: use another pass directive or --protocol scgi"
-    if first == 0x00:
-        return "this looks like uwsgi: use another pass directive or --protocol uwsgi"
-    return f"the first byte 0x{first:02x} belongs to none of FastCGI, SCGI and uwsgi"
+        return "SCGI"
+    return {0x00: "uwsgi", 0x01: "FastCGI", 0x16: "TLS"}.get(first, "")
 
 
-def is_http(first: int) -> bool:
-    """Whether a connection that begins with byte *first* can only be HTTP: methods are words."""
-    return 0x41 <= first <= 0x5A or 0x61 <= first <= 0x7A
+def describe(first: int) -> str:
+    """What a connection that begins with byte *first* is about, as a log line."""
+    name = guess(first)
+    if not name:
+        return f"the first byte 0x{first:02x} belongs to none of FastCGI, SCGI and uwsgi"
+    if name in ("HTTP", "TLS"):
+        return f"this looks like {name}: {_HINT}"
+    return f"this looks like {name}: use --protocol {name.lower()} or auto"
 
 
 class StrayConnection:
@@ -73,7 +71,7 @@ class StrayConnection:
         if self._must_close or not data:
             return []
         self._line += data
-        if is_http(self._line[0]):
+        if guess(self._line[0]) == "HTTP":
             if b"\n" not in data and len(self._line) < MAX_FIRST_LINE:
                 return []
             self._answer = _http_refusal()

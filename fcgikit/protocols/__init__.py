@@ -1,0 +1,20 @@
+"""Wire protocols: bytes to events and back, without I/O. One folder is one chapter."""
+
+from __future__ import annotations
+
+from .fastcgi import FastCGIConnection
+from .interface import Chapter
+from .scgi import SCGIConnection
+from .stray import StrayConnection, guess
+from .uwsgi import UwsgiConnection
+
+PROTOCOLS: dict[str, Chapter] = {
+    "fastcgi": FastCGIConnection,
+    "scgi": SCGIConnection,
+    "uwsgi": UwsgiConnection,
+}
+
+
+def detect(first: int) -> Chapter:
+    """The chapter for a connection that begins with byte *first*; it is told that byte too."""
+    return PROTOCOLS.get(guess(first).lower(), StrayConnection)

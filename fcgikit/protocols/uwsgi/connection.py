@@ -1,0 +1,99 @@
+"""uwsgi: one packet of CGI variables, then CONTENT_LENGTH bytes of body.
+
+Of the packet types only 0, a WSGI request, is ours.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from ...config import Config
+from ...errors import LocalProtocolError, RemoteProtocolError
+from ...events import Side
+from .. import cgi
+from ..interface import Connection
+from ..oneshot import AppSide, WebSide, decimal, refusal, too_many_variables
+from ..params import merge
+from ..stray import describe, guess
+
+HEADER = struct.Struct("<BHB")
+"""modifier1, datasize, modifier2"""
+
+MAX_DATASIZE = 0xFFFF
+
+_SIZE = struct.Struct("<H")
+
+
+def UwsgiConnection(side: Side, config: Config) -> Connection:
+    """A connection seen from *side*; it carries one request."""
+    codec = UwsgiCodec()
+    return AppSide(codec, config) if side is Side.APP else WebSide(codec, config)
+
+
+class UwsgiCodec:
+    """The packet, and the HTTP status line that mod_proxy_uwsgi demands of the answer."""
+
+    def decode_params(self, data: bytearray, limit: int) -> tuple[dict[str, str], int] | None:
+        """See :class:`~fcgikit.protocols.oneshot.Codec`."""
+        modifier1 = data[0]
+        if modifier1:
+            if guess(modifier1):
+                raise RemoteProtocolError(describe(modifier1))
+            raise refusal(f"modifier1 {modifier1} is not served here; remove uwsgi_modifier1")
+        if len(data) < HEADER.size:
+            return None
+        end = HEADER.size + HEADER.unpack_from(data)[1]
+        if end - HEADER.size > limit:
+            raise too_many_variables(limit)
+        if len(data) < end:
+            return None
+        return merge(_decode_vars(bytes(data[HEADER.size : end]))), end
+
+    def encode_params(self, params: dict[str, str]) -> bytes:
+        """See :class:`~fcgikit.protocols.oneshot.Codec`."""
+        parts: list[bytes] = []
+        size = 0
+        for pair in params.items():
+            for text in pair:
+                string = text.encode("latin-1")
+                size += _SIZE.size + len(string)
+                if size > MAX_DATASIZE:
+                    raise LocalProtocolError("a uwsgi packet holds at most 65535 bytes")
+                parts += (_SIZE.pack(len(string)), string)
+        return HEADER.pack(0, size, 0) + b"".join(parts)
+
+    def body_size(self, params: dict[str, str]) -> int:
+        """CONTENT_LENGTH; none if it is empty or absent, as on a GET from nginx or Apache.
+
+        Nothing but CONTENT_LENGTH can mark the end of a body, since front ends keep their end
+        of the connection open. They therefore buffer a chunked upload and count it (nginx,
+        lighttpd) or refuse it with 411 (mod_proxy_uwsgi); so do we, where one gets through.
+        """
+        text = params.get("CONTENT_LENGTH", "")
+        if text == "-1" or (not text and params.get("HTTP_TRANSFER_ENCODING")):
+            raise refusal("uwsgi cannot carry a body of unknown length", status=411)
+        size = decimal(text or "0")
+        if size is None:
+            raise refusal(f"CONTENT_LENGTH must be a decimal number, not {text[:40]!a}")
+        return size
+
+    def encode_head(self, status: int, reason: str, headers: cgi.Headers) -> bytes:
+        """See :func:`~fcgikit.protocols.cgi.encode_status_line_head`."""
+        return cgi.encode_status_line_head(status, reason, headers)
+
+
+def _decode_vars(block: bytes) -> list[tuple[str, str]]:
+    text = block.decode("latin-1")
+    strings: list[str] = []
+    position, end = 0, len(block)
+    while position < end:
+        start = position + _SIZE.size
+        if start > end:
+            raise refusal("the length of a variable is cut off")
+        position = start + block[start - 2] + (block[start - 1] << 8)
+        if position > end:
+            raise refusal("a variable is longer than its packet")
+        strings.append(text[start:position])
+    if len(strings) % 2:
+        raise refusal("the last variable has no value")
+    return list(zip(strings[::2], strings[1::2], strict=True))
