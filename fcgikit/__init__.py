@@ -1,5 +1,29 @@
-"""Serve Python web applications over FastCGI, SCGI and uwsgi."""
+"""Serve Python web applications over FastCGI, SCGI and uwsgi.
+
+``serve(app)`` is a whole server for a script; ``fcgikit serve MODULE:APP`` is the same from
+the command line. :class:`Config` holds every setting, :class:`FcgikitError` is the base of
+every exception.
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+from .config import Config
+from .errors import ConfigError, FcgikitError
+
+if TYPE_CHECKING:
+    from .server.start import serve
+
 __version__ = "0.1.0"
+
+__all__ = ["serve", "Config", "ConfigError", "FcgikitError"]
+
+
+def __getattr__(name: str) -> Any:
+    # Late, so that the chapters can be used without importing sockets and threads.
+    if name == "serve":
+        from .server.start import serve
+
+        return serve
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,6 +7,7 @@ Whatever cannot work raises :class:`~fcgikit.errors.ConfigError` with the addres
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import grp
 import ipaddress
@@ -16,7 +17,7 @@ import pwd
 import re
 import socket
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -75,11 +76,12 @@ class Listener:
         self.socket.close()
 
 
-def listeners(config: Config, default: str = DEFAULT_ADDRESS) -> list[Listener]:
-    """The sockets to serve: those of ``config.bind``, else those handed to this process
-    (``LISTEN_FDS``, or a listening fd 0), else *default*; with an empty *default*, none.
+@contextlib.contextmanager
+def listening(config: Config, default: str = DEFAULT_ADDRESS) -> Iterator[list[Listener]]:
+    """The sockets to serve, closed at the end. Raises ``ConfigError``.
 
-    Raises ``ConfigError``; then none stays open.
+    They are those of ``config.bind``, else those handed to this process (``LISTEN_FDS``, or a
+    listening fd 0), else *default*; with an empty *default*, none.
     """
     handed = _activated() or (["fd://0"] if is_listening(0) else [])
     addresses: Sequence[str] = config.bind or handed or ([default] if default else [])
@@ -90,11 +92,10 @@ def listeners(config: Config, default: str = DEFAULT_ADDRESS) -> list[Listener]:
     try:
         for address in addresses:
             opened.append(open_listener(address, config))
-    except BaseException:
+        yield opened
+    finally:
         for listener in opened:
             listener.close()
-        raise
-    return opened
 
 
 def open_listener(address: str, config: Config) -> Listener:

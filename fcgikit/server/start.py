@@ -1,0 +1,103 @@
+"""How serving begins: from a script (:func:`serve`) or from the command line (:func:`run`)."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from typing import Any
+from wsgiref.types import WSGIApplication
+
+from .. import __version__
+from ..config import Config
+from ..errors import ConfigError
+from ..gateways.wsgi import WSGIGateway
+from . import cgi
+from .sockets import Listener, listening
+from .worker import Worker
+
+log = logging.getLogger("fcgikit.server")
+
+_ONLY_COMMAND_LINE = ("chdir", "pythonpath", "log_level")
+
+_USAGE = """\
+{script}: this is a web application that speaks FastCGI, SCGI and uwsgi, and no web server
+has started it: fd 0 is not a listening socket, and this is not a CGI request.
+
+  Give it a socket:       spawn-fcgi -n -s /run/app.sock -- {script}
+  and point nginx at it:  location / {{ include fastcgi_params; fastcgi_pass unix:/run/app.sock; }}
+  Serve without a script: fcgikit serve MODULE:APP --bind unix:/run/app.sock
+  Try it in a browser:    fcgikit dev MODULE:APP
+
+Or name an address in the script: serve(app, bind="unix:/run/app.sock")
+"""
+
+
+def serve(app: WSGIApplication, **settings: Any) -> None:
+    """Serve *app* in the way this process was started; the last line of an ``index.fcgi``.
+
+    In this order: on the addresses of the setting ``bind``; on the sockets a service manager
+    has passed (``LISTEN_FDS``); on the listening socket at fd 0 (mod_fcgid, lighttpd,
+    spawn-fcgi, FastCGI 1.0 section 2.2); as a CGI script, for one request. With none of these,
+    a text on standard error says how to run the script.
+
+    *settings* are fields of :class:`~fcgikit.config.Config`; ``bind`` and ``allow`` may be one
+    string or several. Returns when a signal has stopped the server and every request is
+    answered. Raises ``SystemExit`` otherwise: 64 when started in no way described, 78 when a
+    setting cannot work, 130 when interrupted. Logs to the logger ``fcgikit`` and leaves its
+    configuration to the script.
+    """
+    script = sys.argv[0]
+    try:
+        config = _script_config(settings)
+        with listening(config, default="") as listeners:
+            if listeners:
+                status = run(app, listeners, config, script)
+            elif cgi.started_as_cgi():
+                status = run_once(app, config)
+            else:
+                print(_USAGE.format(script=script), end="", file=sys.stderr)
+                status = os.EX_USAGE
+    except ConfigError as error:
+        print(f"{script}: {error}", file=sys.stderr)
+        status = os.EX_CONFIG
+    except KeyboardInterrupt:
+        status = 128 + signal.SIGINT
+    if status:
+        sys.exit(status)
+
+
+def run(app: WSGIApplication, listeners: list[Listener], config: Config, name: str) -> int:
+    """Serve *app*, called *name* in the log, until a signal stops us; the exit status."""
+    log.info("fcgikit %s", __version__)
+    for listener in listeners:
+        inherited = ", inherited" if listener.inherited else ""
+        log.info("listening on %s (%s%s)", listener.address, config.protocol, inherited)
+    log.info("application %s, threads %d", name, config.threads)
+    gateway = WSGIGateway(
+        app,
+        config,
+        multithread=config.threads > 1,
+        # Whoever made the socket may have given it to other processes as well.
+        multiprocess=any(listener.inherited for listener in listeners),
+        run_once=False,
+    )
+    return Worker(gateway, listeners, config).run()
+
+
+def run_once(app: WSGIApplication, config: Config) -> int:
+    """Answer the one request this CGI process was started for; the exit status."""
+    gateway = WSGIGateway(app, config, multithread=False, multiprocess=True, run_once=True)
+    cgi.answer(gateway, config)
+    return 0
+
+
+def _script_config(settings: dict[str, Any]) -> Config:
+    for name in _ONLY_COMMAND_LINE:
+        if name in settings:
+            raise ConfigError(f"{name} belongs to the command line: the script does it itself")
+    for name in ("bind", "allow"):
+        if isinstance(settings.get(name), str):
+            settings[name] = (settings[name],)
+    return Config(**settings)
