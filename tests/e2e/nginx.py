@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 
 from tests.e2e.process import ROOT, Process
 
@@ -96,20 +97,29 @@ class Front:
         return code.replace(LISTEN, f"listen 127.0.0.1:{port};").replace(placeholder, address)
 
 
+class Site(Protocol):
+    """What nginx shall serve: the text of a server block, and whose params files it includes."""
+
+    @property
+    def params(self) -> str: ...
+
+    def site(self, port: int, address: str) -> str: ...
+
+
 class Nginx(Process):
     """nginx on a loopback port, passing everything to the application at *address*.
 
     *address* is in nginx's words: ``unix:/path`` or ``127.0.0.1:port``.
     """
 
-    def __init__(self, front: Front, address: str) -> None:
+    def __init__(self, front: Site, address: str) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self.address: tuple[str, int] = listener.getsockname()
-            site = front.site(self.address[1], address)
-            params = UPSTREAM_PARAMS if front.params == "upstream" else distribution_params()
-            self._start(site, params, listener)
+            self._start(front, address, listener)
 
-    def _start(self, site: str, params: Path, listener: socket.socket) -> None:
+    def _start(self, front: Site, address: str, listener: socket.socket) -> None:
+        site = front.site(self.address[1], address)
+        params = UPSTREAM_PARAMS if front.params == "upstream" else distribution_params()
         self._prefix = Path(tempfile.mkdtemp(prefix="fk"))
         # nginx gives up root for a user who could not reach a test's private socket.
         user = "user root;" if os.geteuid() == 0 else ""

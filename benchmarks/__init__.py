@@ -1,0 +1,1 @@
+"""CPU per request beside other servers: ``python -m benchmarks``, or ``make bench``."""
