@@ -19,8 +19,8 @@ _PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width">
 <title>{title}</title>
 <style>
-  body {{ font: 1.1rem/1.5 system-ui, sans-serif; max-width: 40rem; margin: 15vh auto; padding: 0 1rem;
-         color: #222; background: #fafafa }}
+  body {{ font: 1.1rem/1.5 system-ui, sans-serif; max-width: 40rem; margin: 15vh auto;
+         padding: 0 1rem; color: #222; background: #fafafa }}
   h1 {{ font-size: 1.4rem }}
   pre {{ white-space: pre-wrap; padding: 1rem; border-left: 4px solid #c33; background: #fff }}
 </style>

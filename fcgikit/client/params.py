@@ -10,17 +10,28 @@ from urllib.parse import quote, unquote_to_bytes
 from .. import __version__
 from ..protocols.params import merge
 
+HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+"""Headers that concern one connection only (RFC 9110 section 7.6.1), in lower case."""
+
+# Settled by the HTTP server (Expect), or poison: a header "Proxy" would become HTTP_PROXY,
+# which HTTP clients take for their proxy setting.
+_NOT_FORWARDED = HOP_BY_HOP | {"expect", "proxy"}
+
 # Letters, digits and hyphens: any other name, one with "_" above all, could become the same
 # variable as a header that the application trusts. nginx and Apache drop them, too.
-_PLAIN_NAME = re.compile(rb"[A-Za-z0-9-]+")
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9-]+")
 
-# Hop-by-hop (RFC 9110 section 7.6.1), settled by the HTTP server (Expect), or poison: a
-# header "Proxy" would become HTTP_PROXY, which HTTP clients take for their proxy setting.
-_NOT_FORWARDED = frozenset(
-    b"connection expect keep-alive proxy proxy-connection te trailer transfer-encoding upgrade"
-    .split()
-)  # fmt: skip
-_CGI_NAMES = {b"content-length": "CONTENT_LENGTH", b"content-type": "CONTENT_TYPE"}
+_CGI_NAMES = {"content-length": "CONTENT_LENGTH", "content-type": "CONTENT_TYPE"}
 
 
 def cgi_params(scope: Mapping[str, Any], extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -72,10 +83,10 @@ def _http_version(scope: Mapping[str, Any]) -> str:
 def _fields(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
     pairs = []
     for raw_name, value in headers:
-        name = raw_name.lower()
+        name = raw_name.lower().decode("latin-1")
         if name in _NOT_FORWARDED or not _PLAIN_NAME.fullmatch(name):
             continue
-        http_name = "HTTP_" + name.decode("ascii").upper().replace("-", "_")
+        http_name = "HTTP_" + name.upper().replace("-", "_")
         pairs.append((_CGI_NAMES.get(name, http_name), value.decode("latin-1")))
     return merge(pairs)
 

@@ -22,15 +22,12 @@ from ..events import (
     ResponseBody,
 )
 from .connection import WorkerConnection
+from .params import HOP_BY_HOP
 
 Message = MutableMapping[str, Any]
 
 stderr = logging.getLogger("fcgikit.client.stderr")
 
-# Hop-by-hop headers are the HTTP server's own (RFC 9110 section 7.6.1).
-_NOT_FORWARDED = frozenset(
-    ("connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade")
-)
 _BODILESS = (204, 304)
 
 
@@ -150,8 +147,8 @@ class Relay:
             elif isinstance(event, (Abort, Closed)):
                 if retry and self._replayable and not self._started:
                     raise Stale
-                error = event.error if isinstance(event, Closed) else None
-                raise self._failure(502, str(error or "the worker closed the connection"))
+                reason = event.error if isinstance(event, Closed) else None
+                raise self._failure(502, str(reason or "the worker closed the connection"))
 
     async def _start(self, event: Response) -> None:
         self._started = True
@@ -159,7 +156,7 @@ class Relay:
         headers = [
             (name.lower().encode("latin-1"), value.encode("latin-1"))
             for name, value in event.headers
-            if name.lower() not in _NOT_FORWARDED
+            if name.lower() not in HOP_BY_HOP
         ]
         await self._send(
             {"type": "http.response.start", "status": event.status, "headers": headers}

@@ -32,7 +32,8 @@ class Peer:
                 data = await self.reader.read(65536)
             except ConnectionResetError:
                 data = b""
-            self._events += self._chapter.receive_data(data) if data else self._chapter.receive_eof()
+            chapter = self._chapter
+            self._events += chapter.receive_data(data) if data else chapter.receive_eof()
         return self._events.popleft()
 
     async def request(self) -> Request:

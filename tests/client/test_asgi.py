@@ -20,7 +20,6 @@ from fcgikit.events import (
     Response,
     ResponseBody,
 )
-
 from tests.client.peer import Browser, Message, Peer, Script, Worker, ok, scope
 
 LIMIT = 20.0  # seconds after which a test that waits for ever fails instead
