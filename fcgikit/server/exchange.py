@@ -1,0 +1,188 @@
+"""One request on its way through an application: the server's half of a gateway's Exchange."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from ..errors import (
+    BodyTimeout,
+    BodyTooLarge,
+    BodyTruncated,
+    ClientDisconnected,
+    RequestError,
+)
+from ..events import EndOfResponse, Event, ProtocolStatus, Request, Response, ResponseBody
+from ..protocols.cgi import refusal
+from .spool import Spool
+
+if TYPE_CHECKING:
+    from .connection import ServerConnection
+
+_PIECE = 64 * 1024  # bytes of body per turn at the connection that other requests share too
+
+
+class ServerExchange:
+    """See :class:`fcgikit.gateways.interface.Exchange`, which this is to gateways.
+
+    The methods ``add``, ``end_body``, ``abort`` and ``lose_input`` belong to the
+    connection, which calls them with its lock held.
+    """
+
+    __slots__ = ("_ended", "_failure", "_received", "_spool", "_started",
+                 "aborted", "body_ended", "connection", "request")  # fmt: skip
+
+    def __init__(self, request: Request, connection: ServerConnection) -> None:
+        self.request = request
+        self.aborted = False
+        self.body_ended = request.complete
+        self.connection = connection
+        self._spool: Spool | None = None
+        self._failure: RequestError | None = None
+        self._received = len(request.body)
+        self._started = False  # the response head is out
+        self._ended = False  # nothing more may be sent
+
+    # -- the connection's side --------------------------------------------------------------
+
+    @property
+    def window_full(self) -> bool:
+        """The application has enough to read; more would only fill memory."""
+        spool = self._spool
+        return spool is not None and spool.in_memory >= self.connection.config.body_window
+
+    def add(self, data: bytes, *, multiplexed: bool) -> None:
+        """A piece of the body has arrived."""
+        if self._failure is not None:
+            return
+        config = self.connection.config
+        self._received += len(data)
+        if self._received > config.max_body_size:
+            self._failure = BodyTooLarge(
+                f"the request body exceeds {config.max_body_size} bytes (setting: max_body_size)"
+            )
+            return
+        if self._spool is None:
+            self._spool = Spool()
+        try:
+            self._spool.append(data, config.spool_size if multiplexed else None)
+        except OSError as error:
+            self._failure = RequestError(f"cannot spool the request body: {error}")
+
+    def end_body(self) -> None:
+        """The body is complete."""
+        self.body_ended = True
+
+    def abort(self) -> None:
+        """The front end does not want the answer."""
+        self.aborted = True
+        self.body_ended = True
+        self._failure = ClientDisconnected("the front end has aborted the request")
+
+    def lose_input(self) -> None:
+        """The peer's half of the connection is at its end; it may still read our answer."""
+        self.aborted = True
+        if not self.body_ended and self._failure is None:
+            self._failure = BodyTruncated("the connection ended inside the request body")
+        self.body_ended = True
+
+    # -- the gateway's side -----------------------------------------------------------------
+
+    def read(self) -> bytes:
+        """The body's next piece; receives for the whole connection if nobody else does."""
+        connection = self.connection
+        timeout = connection.config.body_timeout
+        deadline = 0.0
+        while True:
+            with connection.lock:
+                if self._spool:
+                    return self._spool.take()
+                if self._failure is not None:
+                    raise self._failure
+                if self.body_ended:
+                    return b""
+                now = time.monotonic()
+                deadline = deadline or now + timeout
+                if now >= deadline:
+                    raise BodyTimeout(
+                        f"no byte of the request body for {timeout:g} s (setting: body_timeout)"
+                    )
+                if connection.reading:
+                    connection.wait_for_arrival(deadline - now)
+                    continue
+                connection.reading = True
+            if started := connection.receive(deadline - now):
+                connection.owner.enqueue(started)
+
+    def send(self, event: Event) -> None:
+        """Write an event of the answer. Raises ``ClientDisconnected``."""
+        connection = self.connection
+        if isinstance(event, ResponseBody) and len(event.data) > _PIECE:
+            view = memoryview(event.data)
+            if len(connection.exchanges) > 1:  # give the siblings their turn between records
+                for start in range(0, len(view), _PIECE):
+                    piece = bytes(view[start : start + _PIECE])
+                    self.send(ResponseBody(event.request_id, piece))
+                return
+        if self._ended:
+            raise ClientDisconnected("the request is over")
+        if self.aborted and not isinstance(event, EndOfResponse) and not connection.eof:
+            raise ClientDisconnected("the front end has aborted the request")
+        if isinstance(event, Response):
+            self._started = True
+            self._ended = event.complete
+        elif isinstance(event, EndOfResponse):
+            self._ended = True
+        connection.send(event)
+
+    def send_file(self, fileno: int, offset: int, count: int) -> int:
+        """Send up to *count* bytes of a file as body; how many there were. Raises like send."""
+        connection = self.connection
+        sent = 0
+        while sent < count:
+            sent += connection.send_file(
+                self.request.request_id, fileno, offset + sent, count - sent
+            )
+            if os.fstat(fileno).st_size <= offset + sent:
+                break
+        return sent
+
+    def truncate(self) -> None:
+        """End an unfinished answer visibly: rule R22.
+
+        Where a reset would cost others (siblings on the connection, or mod_fcgid, which kills
+        a process that closes early) it is END_REQUEST with an appStatus instead.
+        """
+        if self._ended:
+            return
+        connection = self.connection
+        if connection.inherited or len(connection.exchanges) > 1:
+            self.send(EndOfResponse(self.request.request_id, app_status=1))
+        else:
+            self._ended = True
+            connection.reset()
+
+    def refuse(self, status: int, explanation: str, protocol_status: ProtocolStatus) -> None:
+        """Answer without an application: a full response, then its end (rule R5)."""
+        reason, headers, body = refusal(status, explanation)
+        request_id = self.request.request_id
+        self.send(Response(request_id, status, reason, headers, body))
+        self.send(EndOfResponse(request_id, 0, protocol_status))
+
+    def finish(self) -> None:
+        """After the gateway: make sure that the answer has ended, whatever happened."""
+        try:
+            if not self._ended:
+                if self._started:
+                    self.truncate()
+                elif self.aborted:
+                    self.send(EndOfResponse(self.request.request_id, app_status=1))
+                else:
+                    self.refuse(500, "the application sent no answer",
+                                ProtocolStatus.REQUEST_COMPLETE)  # fmt: skip
+        except ClientDisconnected:
+            pass
+        if self._spool is not None:
+            self._spool.close()
+        self.connection.exchange_done(self)
