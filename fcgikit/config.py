@@ -113,6 +113,12 @@ class Config:
         "usable; beyond it the connection is closed.",
         metavar="BYTES",
     )
+    max_diagnostics_size: int = option(
+        64 * 1024,
+        "Bytes of wsgi.errors that one request may send to the logs; the rest is dropped, "
+        "so that no request can flood the front end's error log.",
+        metavar="BYTES",
+    )
 
     # -- time limits ----------------------------------------------------------------------
     header_timeout: float = option(

@@ -9,7 +9,8 @@
         ├── ClientDisconnected       the front end is gone or has aborted the request
         ├── BodyTruncated            the body ended before CONTENT_LENGTH bytes   -> 400
         ├── BodyTimeout              the body stopped arriving                    -> 408
-        └── BodyTooLarge             the body is longer than max_body_size        -> 413
+        ├── BodyTooLarge             the body is longer than max_body_size        -> 413
+        └── RequestRefused           its variables make no request for us     -> 400, 404
 
 The ``RequestError`` branch derives from ``OSError`` because that is what applications
 and frameworks expect ``wsgi.input`` to raise.
@@ -93,3 +94,15 @@ class BodyTooLarge(RequestError):
     """The request body exceeds ``max_body_size``."""
 
     status = 413
+
+
+class RequestRefused(RequestError):
+    """The CGI variables do not make a request the application could be given.
+
+    Raised before the application runs. *status* is 400 (they cannot be right), 404 (the
+    path is outside the configured mount) or 413 (the announced body is too large).
+    """
+
+    def __init__(self, message: str, *, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status

@@ -1,0 +1,89 @@
+"""CGI variables as front ends send them, made into a PEP 3333 environ. A pure function.
+
+What RFC 3875 leaves open and front ends fill differently is settled here, so that an
+application sees the same environ behind each of them: ``docs/protocol.md`` has the table.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import RequestRefused
+from .paths import locate
+
+# HTTP_PROXY: a client's header would pass for the proxy setting of CGI programs (httpoxy).
+# The other two repeat what has a variable of its own, RFC 3875 section 4.1.18.
+_NEVER_PASSED = ("HTTP_PROXY", "HTTP_CONTENT_LENGTH", "HTTP_CONTENT_TYPE")
+
+_PATHS = ("REQUEST_URI", "DOCUMENT_URI", "SCRIPT_FILENAME", "PATH_TRANSLATED")
+
+
+def make_environ(params: dict[str, Any], mount: str | None = None) -> dict[str, Any]:
+    """Make *params* the environ of a WSGI call, in place; the ``wsgi.*`` objects are not in it yet.
+
+    *mount*: see :func:`~fcgikit.gateways.paths.locate`. Raises ``RequestRefused``: 400 for a
+    NUL in a path, 404 for a path outside *mount*.
+    """
+    for name in _NEVER_PASSED:
+        params.pop(name, None)
+
+    script_name, path_info = locate(params, mount)
+    params["SCRIPT_NAME"] = script_name
+    params["PATH_INFO"] = path_info
+    if "\0" in path_info or "\0" in script_name:
+        raise RequestRefused("NUL in the path")
+    for name in _PATHS:
+        if name in params and "\0" in params[name]:
+            raise RequestRefused(f"NUL in {name}")
+
+    if params.get("REQUEST_SCHEME") == "https" or params.get("HTTPS", "").lower() in ("on", "1"):
+        params["wsgi.url_scheme"] = "https"
+    else:
+        params["wsgi.url_scheme"] = "http"
+    server_name = params.get("SERVER_NAME", "")
+    if server_name[:1] in "_~*" or ":" in server_name:  # the empty string is in it, too
+        params["SERVER_NAME"] = _server_name(server_name, params.get("HTTP_HOST", ""))
+    if not params.get("SERVER_PORT"):
+        params["SERVER_PORT"] = "443" if params["wsgi.url_scheme"] == "https" else "80"
+
+    if not params.get("REQUEST_METHOD"):
+        params["REQUEST_METHOD"] = "GET"
+    if not params.get("SERVER_PROTOCOL"):
+        params["SERVER_PROTOCOL"] = "HTTP/1.0"
+    if "QUERY_STRING" not in params:
+        params["QUERY_STRING"] = ""
+    return params
+
+
+def content_length(params: dict[str, Any]) -> int | None:
+    """CONTENT_LENGTH as a number of bytes; ``None``: the body ends where its stream ends.
+
+    ``""`` (nginx) and ``-1`` (Caddy before 2.9) say "unknown" and are removed, because
+    applications read absence as that. Raises ``RequestRefused`` for all but digits.
+    """
+    text = params.get("CONTENT_LENGTH")
+    if text is None:
+        return None
+    if text in ("", "-1"):
+        del params["CONTENT_LENGTH"]
+        return None
+    if not (text.isascii() and text.isdigit()):
+        raise RequestRefused("CONTENT_LENGTH is not a number")
+    if len(text) > 18:  # no number of bytes has so many digits
+        raise RequestRefused("CONTENT_LENGTH is beyond all measure", status=413)
+    return int(text)
+
+
+def _server_name(server_name: str, http_host: str) -> str:
+    """SERVER_NAME without a port, and a name of the Host header for what is none.
+
+    nginx sends its ``server_name`` as configured: ``_``, ``~^regex$`` or nothing.
+    """
+    for name in (server_name, http_host):
+        if name.startswith("["):
+            name = name[: name.find("]") + 1]
+        elif name.count(":") == 1:  # two and more: an IPv6 address without brackets
+            name = name.partition(":")[0]
+        if name[:1] not in "_~*":
+            return name
+    return "localhost"

@@ -1,0 +1,79 @@
+"""What an application may say in the head of its response, checked when it says it.
+
+Names and values reach the client through a front end that trusts us, so whatever could end
+a line or begin another response is refused while the application can still be told.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from http import HTTPStatus
+
+_log = logging.getLogger("fcgikit.error")
+
+REASONS = {status.value: status.phrase for status in HTTPStatus}
+
+_STATUS = re.compile(r"([2-9][0-9]{2})(?: ([\t -~\x80-\xff]*))?")
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"[\t -~\x80-\xff]*")
+
+# The first seven concern the front end's connection to the client (rule R8); Status is
+# written exactly once, by the chapter (rule R6).
+_DROPPED = ("connection", "keep-alive", "te", "trailer", "trailers", "transfer-encoding",
+            "upgrade", "status")  # fmt: skip
+
+
+@lru_cache(maxsize=128)
+def parse_status(status: str) -> tuple[int, str]:
+    """``"404 Not Found"`` as ``(404, "Not Found")``; a missing reason is the standard one.
+
+    Raises ``ValueError`` or ``TypeError``. A 1xx status is refused: nearly every front end
+    would take it for the final response (rule R9).
+    """
+    if not isinstance(status, str):
+        raise TypeError(f"status must be str, not {type(status).__name__}")
+    match = _STATUS.fullmatch(status)
+    if match is None:
+        raise ValueError(f"status must be like '200 OK', not {status!r}")
+    code = int(match[1])
+    return code, match[2] or REASONS.get(code, "Unknown")
+
+
+def check_headers(headers: Iterable[tuple[str, str]]) -> tuple[list[tuple[str, str]], int | None]:
+    """The headers to send, as a new list, and the Content-Length among them.
+
+    Raises ``ValueError`` or ``TypeError``, naming the header, for what HTTP does not allow.
+    """
+    kept = []
+    length = None
+    for name, value in headers:
+        special = _special(name)
+        if not isinstance(value, str):
+            raise TypeError(f"value of header {name} must be str, not {type(value).__name__}")
+        if not ((value.isascii() and value.isprintable()) or _VALUE.fullmatch(value)):
+            raise ValueError(f"value of header {name} has a control or non-latin-1 character")
+        if special:
+            if special != "content-length":
+                _log.debug("header %s of the application is dropped", name)
+                continue
+            if length is not None or not value.isdecimal() or len(value) > 18:
+                raise ValueError(f"{name} must be one number, given once")
+            length = int(value)
+        kept.append((name, value))
+    return kept, length
+
+
+@lru_cache(maxsize=512)
+def _special(name: str) -> str:
+    """The lower-case name of a header that does not simply pass, else ``""``."""
+    if not isinstance(name, str):
+        raise TypeError(f"header name must be str, not {type(name).__name__}")
+    if not _TOKEN.fullmatch(name):
+        raise ValueError(f"{name!r} cannot be a header name")
+    lower = name.lower()
+    if lower == "content-length" or lower in _DROPPED or lower.startswith("proxy-"):
+        return lower
+    return ""

@@ -1,0 +1,276 @@
+"""Runs a WSGI application for one request. PEP 3333.
+
+In comes an :class:`~fcgikit.gateways.interface.Exchange`; out go a ``Response``, its
+``ResponseBody`` pieces and ``EndOfResponse``. An answer that is known as a whole is one
+``Response``, which the server can put on the wire with one system call.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any, TypeAlias
+from wsgiref.types import WSGIApplication
+
+from ..config import Config
+from ..errors import BodyTooLarge, ClientDisconnected, RequestError
+from ..events import EndOfResponse, Response, ResponseBody
+from .diagnostics import ErrorStream, printable
+from .environ import content_length, make_environ
+from .files import FileWrapper
+from .heads import REASONS, check_headers, parse_status
+from .input import close_body, open_body
+from .interface import Exchange
+
+_log = logging.getLogger("fcgikit.error")
+
+_ExcInfo: TypeAlias = (
+    tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+)
+
+
+class WSGIGateway:
+    """Answers exchanges with *app*; several threads may call it at the same time.
+
+    *multithread*, *multiprocess* and *run_once* tell the application how it is being run.
+    """
+
+    def __init__(
+        self,
+        app: WSGIApplication,
+        config: Config,
+        *,
+        multithread: bool,
+        multiprocess: bool,
+        run_once: bool = False,
+    ) -> None:
+        self._app = app
+        self._mount = config.script_name
+        self._max_body_size = config.max_body_size
+        self._max_diagnostics_size = config.max_diagnostics_size
+        self._constants: dict[str, Any] = {
+            "wsgi.version": (1, 0),
+            "wsgi.multithread": multithread,
+            "wsgi.multiprocess": multiprocess,
+            "wsgi.run_once": run_once,
+            "wsgi.input_terminated": True,
+            "wsgi.file_wrapper": FileWrapper,
+        }
+
+    def __call__(self, exchange: Exchange) -> None:
+        """Run the application and answer to the end; whatever it raises stays here."""
+        environ: dict[str, Any] = exchange.request.params
+        errors = ErrorStream(exchange, self._max_diagnostics_size)
+        answer = _Answer(exchange, environ, errors)
+        body = None
+        try:
+            length = content_length(environ)
+            if length is not None and length > self._max_body_size:
+                raise BodyTooLarge(f"CONTENT_LENGTH {length} exceeds max_body_size")
+            make_environ(environ, self._mount)
+            body = open_body(exchange, length)
+            environ.update(self._constants)
+            environ["wsgi.input"] = body
+            environ["wsgi.errors"] = errors
+            environ["fcgikit.request"] = exchange
+
+            blocks = self._app(environ, answer.start_response)
+            try:
+                if not isinstance(blocks, FileWrapper) or not answer.send_file(blocks):
+                    answer.send_blocks(blocks)
+            finally:
+                close = getattr(blocks, "close", None)
+                if close is not None:
+                    close()
+        except BaseException as error:  # even SystemExit: no application stops the server
+            answer.fail(error)
+        finally:
+            errors.end()
+            # Whoever keeps an environ or a file of it keeps nothing of the connection alive.
+            environ.pop("fcgikit.request", None)
+            if body is not None:
+                close_body(body)
+
+
+class _Answer:
+    """What the application answers to one request, on its way out."""
+
+    _status = 0  # 0: start_response has not been called
+    _length: int | None = None
+    _sent = 0
+    _head_sent = False
+    _bodiless = False
+    _ended = False
+    _overrun = False
+
+    def __init__(self, exchange: Exchange, environ: dict[str, Any], errors: ErrorStream) -> None:
+        self._exchange = exchange
+        self._request_id = exchange.request.request_id
+        self._environ = environ
+        self._errors = errors
+        self._to_head = environ.get("REQUEST_METHOD") == "HEAD"
+
+    def start_response(
+        self,
+        status: str,
+        headers: list[tuple[str, str]],
+        exc_info: _ExcInfo | None = None,
+    ) -> Callable[[bytes], object]:
+        """PEP 3333. Raises ``ValueError`` or ``TypeError`` for what must not go on the wire."""
+        if exc_info:
+            try:
+                if self._head_sent and exc_info[1] is not None:
+                    raise exc_info[1].with_traceback(exc_info[2])
+            finally:
+                exc_info = None  # a traceback here would make a reference cycle
+        elif self._status:
+            raise RuntimeError("start_response was called again, and without exc_info")
+        code, reason = parse_status(status)
+        self._headers, self._length = check_headers(headers)
+        self._status, self._reason = code, reason
+        return self.write
+
+    def write(self, data: bytes) -> None:
+        """PEP 3333's imperative way to send a body; *data* has been sent when it returns."""
+        self._send_block(data, False)
+
+    def send_blocks(self, blocks: Iterable[bytes]) -> None:
+        """Send each block before asking for the next, then the end."""
+        alone = hasattr(blocks, "__len__") and len(blocks) == 1  # type: ignore[arg-type]
+        for block in blocks:
+            if not self._send_block(block, alone):
+                break
+        self._finish()
+
+    def send_file(self, wrapper: FileWrapper) -> bool:
+        """Let the kernel send the file, if it is one; else return false."""
+        rest = wrapper.rest_of_file()
+        if rest is None or not self._status or self._head_sent:
+            return False
+        fileno, offset, count = rest
+        if self._length is None:
+            self._length = count
+            self._headers.append(("Content-Length", str(count)))
+        self._send_head(b"", False)
+        if not self._ended:
+            self._sent = self._exchange.send_file(fileno, offset, min(count, self._length))
+            self._finish()
+        return True
+
+    def fail(self, error: BaseException) -> None:
+        """Report *error*; answer with an error page, or let the front end see the cut."""
+        self._errors.flush()
+        status = 500
+        if isinstance(error, ClientDisconnected):
+            _log.debug("%s: %s", self._name(), error or "the client has gone")
+            return
+        if isinstance(error, RequestError):
+            status = error.status
+            _log.warning("%s: %s", self._name(), printable(str(error)))
+        else:
+            report = f"{self._name()}\n{''.join(traceback.format_exception(error))}".rstrip()
+            _log.error("%s", printable(report))
+            self._errors.report(report)
+        try:
+            if not self._head_sent:
+                self._send_page(status)
+            elif not self._ended:
+                self._truncate()
+        except Exception as lost:
+            level = logging.DEBUG if isinstance(lost, ClientDisconnected) else logging.ERROR
+            _log.log(level, "%s: not answered: %s", self._name(), printable(repr(lost)))
+
+    def _send_block(self, block: bytes, alone: bool) -> bool:
+        """Send a piece of the body, *alone* if it is all of it; whether more could follow."""
+        if not isinstance(block, bytes):
+            raise TypeError(f"body blocks must be bytes, not {type(block).__name__}")
+        if not block:
+            return True
+        if not self._head_sent:
+            self._send_head(block, alone)
+            return not self._bodiless
+        if self._bodiless:
+            return False
+        if self._length is not None and len(block) > self._length - self._sent:
+            block = block[: self._length - self._sent]
+            self._report_overrun()
+        if block:
+            self._sent += len(block)
+            self._exchange.send(ResponseBody(self._request_id, block))
+        return not self._overrun
+
+    def _send_head(self, body: bytes, complete: bool) -> None:
+        """Send the head and the body's first block, which may be all of it."""
+        if not self._status:
+            raise RuntimeError("the application has not called start_response")
+        headers = self._headers
+        if self._to_head or self._status == 204 or self._status == 304:
+            if self._status == 204:  # RFC 9110 section 8.6
+                headers = [header for header in headers if header[0].lower() != "content-length"]
+            elif self._status != 304 and complete and body and self._length is None:
+                headers.append(("Content-Length", str(len(body))))
+            self._bodiless = complete = True
+            body = b""
+        elif self._length is None:
+            if complete:
+                self._length = len(body)
+                headers.append(("Content-Length", str(self._length)))
+        else:
+            complete = len(body) >= self._length
+            if len(body) > self._length:
+                body = body[: self._length]
+                self._report_overrun()
+        if complete:
+            self._errors.end()
+        self._head_sent = True
+        self._ended = complete
+        self._sent = len(body)
+        self._exchange.send(
+            Response(self._request_id, self._status, self._reason, headers, body, complete)
+        )
+
+    def _finish(self) -> None:
+        """The application has no more to say."""
+        if not self._head_sent:
+            self._send_head(b"", True)
+        if self._ended:
+            return
+        if self._length is not None and self._sent < self._length:
+            _log.error(
+                "%s: the body ended after %d bytes of Content-Length %d",
+                self._name(), self._sent, self._length,
+            )  # fmt: skip
+            self._truncate()
+        else:
+            self._errors.end()
+            self._ended = True
+            self._exchange.send(EndOfResponse(self._request_id))
+
+    def _truncate(self) -> None:
+        self._errors.end()
+        self._ended = True
+        self._exchange.truncate()
+
+    def _send_page(self, status: int) -> None:
+        """An error page of ours. It says nothing of the application's: no path, no message."""
+        reason = REASONS.get(status, "Error")
+        page = f"{status} {reason}\n".encode()
+        headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(page)))]
+        body = b"" if self._to_head else page
+        self._errors.end()
+        self._head_sent = self._ended = True
+        self._exchange.send(Response(self._request_id, status, reason, headers, body, True))
+
+    def _report_overrun(self) -> None:
+        if not self._overrun:
+            self._overrun = True
+            _log.error("%s: the body is longer than its Content-Length; cut", self._name())
+
+    def _name(self) -> str:
+        """The request as the log names it, on one line whatever the client sent."""
+        environ = self._environ
+        target = environ.get("REQUEST_URI") or environ.get("PATH_INFO", "")
+        name = f"{environ.get('REQUEST_METHOD', '-')} {target}"
+        return printable(name).replace("\n", "\\x0a")
