@@ -111,10 +111,14 @@ class AppSide:
         piece = data[: self._missing]
         self._excess = len(data) > len(piece)
         self._missing -= len(piece)
-        if self._missing:
-            return [Body(REQUEST_ID, piece)]
-        self._request = ENDED
-        return [Body(REQUEST_ID, piece), EndOfBody(REQUEST_ID)]
+        if not self._missing:
+            self._request = ENDED
+        if not self.open_requests:  # answered early: nobody wants the rest (rule R3)
+            return []
+        events: list[Event] = [Body(REQUEST_ID, piece)]
+        if not self._missing:
+            events.append(EndOfBody(REQUEST_ID))
+        return events
 
     def _refuse(self, error: RemoteProtocolError) -> Event:
         self._request = ENDED

@@ -1,0 +1,17 @@
+"""Hypothesis profiles: ``ci`` is short and the same every time, ``fuzz`` is long and random.
+
+``HYPOTHESIS_PROFILE=fuzz`` or ``--hypothesis-profile=fuzz`` chooses.
+"""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+# A slow machine is not a failure, so no profile has a deadline.
+settings.register_profile("ci", max_examples=60, derandomize=True, database=None, deadline=None)
+settings.register_profile(
+    "fuzz", max_examples=5000, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
