@@ -107,6 +107,7 @@ class WebSide:
         except RemoteProtocolError as error:
             self._failed = True
             self._closing = True
+            self._open.clear()
             events.append(Closed(error))
         return events
 
