@@ -126,9 +126,15 @@ def _usual(module: ModuleType) -> Any:
 
 
 def _call(factory: Any, call: ast.Call, spec: str) -> Any:
+    args: list[Any] = []
+    kwargs: dict[str, Any] = {}
     try:
-        args = [ast.literal_eval(arg) for arg in call.args]
-        kwargs = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords if word.arg}
+        for arg in call.args:
+            args.append(ast.literal_eval(arg))
+        for word in call.keywords:
+            if word.arg is None:
+                raise ValueError("a mapping")
+            kwargs[word.arg] = ast.literal_eval(word.value)
     except ValueError:
         raise LoadError(f"{spec}: the arguments of a factory must be literals") from None
     try:

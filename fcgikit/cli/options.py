@@ -68,9 +68,7 @@ def flag(field: dataclasses.Field[Any]) -> str:
 
 def default_text(field: dataclasses.Field[Any]) -> str:
     """The default as one types it; empty where the help text tells it instead."""
-    if field.default in (None, "", ()):
-        return ""
-    return f"{field.default:g}" if isinstance(field.default, float) else str(field.default)
+    return "" if field.default in (None, "", ()) else str(field.default)
 
 
 def _option(field: dataclasses.Field[Any]) -> click.Option:
@@ -82,7 +80,7 @@ def _option(field: dataclasses.Field[Any]) -> click.Option:
         type=TYPES[str(field.type)],
         multiple=isinstance(field.default, tuple),
         default=field.default,
-        show_default=default_text(field) or False,
+        show_default=bool(default_text(field)),
         metavar=field.metadata["metavar"] or None,
         help=field.metadata["help"],
     )
@@ -92,7 +90,8 @@ class ConfigCommand(click.Command):
     """A command that lists its settings by section, and its epilog as it is written."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        shown = {param.name: param.get_help_record(ctx) for param in self.get_params(ctx)}
+        options = [param for param in self.get_params(ctx) if isinstance(param, click.Option)]
+        shown = {option.name: option.get_help_record(ctx) for option in options}
         for title, fields in sections():
             records = [shown.pop(field.name, None) for field in fields]
             _write_section(formatter, title, records)

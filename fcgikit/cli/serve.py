@@ -15,16 +15,16 @@ from .options import ConfigCommand, config_options
 
 EXIT_STATUSES = {
     "0": "Stopped by a signal.",
-    "1": "An error of fcgikit itself; please report the traceback.",
+    "1": "Requests did not end within --graceful-timeout; or an error of fcgikit itself.",
     "2": "The command line makes no sense.",
     "3": "The application could not be imported (gunicorn's status too).",
     "64": "Only serve(app) in a script: nothing told it what to serve.",
     "78": "A setting cannot work, such as an address in use; the message names it.",
-    "130": "Ctrl-C before serving had begun.",
+    "130": "Ctrl-C before serving had begun, or a second one.",
 }
 
 SIGNALS = {
-    "SIGTERM, SIGINT": "Stop accepting, finish what runs within --graceful-timeout, exit. "
+    "SIGTERM, SIGINT, SIGHUP": "Stop accepting, finish what runs within --graceful-timeout, exit. "
     "A second Ctrl-C ends at once.",
     "SIGUSR1": "The same, when the socket was inherited (libfcgi's and multiwatch's convention).",
 }

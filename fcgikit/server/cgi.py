@@ -22,7 +22,7 @@ class Exchange:
     def __init__(self, config: Config, params: dict[str, str], stdin: int, stdout: int) -> None:
         length = params.get("CONTENT_LENGTH", "")
         # Without a length there is no body: reading on could wait for ever (section 4.2).
-        self._expected = int(length) if length.isdecimal() and length.isascii() else 0
+        self._expected = int(length) if length.isdecimal() else 0
         self._too_large = self._expected > config.max_body_size
         self._stdin = stdin
         self._stdout = stdout

@@ -174,10 +174,13 @@ def test_a_relative_path_is_removed_from_anywhere(
     assert not (directory / "s").exists()
 
 
-@pytest.mark.parametrize("setting", ["socket_owner", "socket_group"])
-def test_an_unknown_owner_is_named(setting: str, directory: Path) -> None:
-    with pytest.raises(ConfigError, match=f"^{setting}: there is no 'nobody-of-this-name'"):
-        open_listener(f"unix:{directory}/s", Config(**{setting: "nobody-of-this-name"}))
+def test_an_unknown_owner_is_named(directory: Path) -> None:
+    for config, setting in (
+        (Config(socket_owner="no-such-name"), "socket_owner"),
+        (Config(socket_group="no-such-name"), "socket_group"),
+    ):
+        with pytest.raises(ConfigError, match=f"^{setting}: there is no 'no-such-name'"):
+            open_listener(f"unix:{directory}/s", config)
     assert not list(directory.iterdir())
 
 
@@ -344,7 +347,7 @@ def run(
 ) -> list[str]:
     result = subprocess.run(
         [sys.executable, *arguments],
-        stdin=stdin or subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL if stdin is None else stdin.fileno(),
         pass_fds=[sock.fileno() for sock in sockets],
         capture_output=True,
         text=True,

@@ -1,0 +1,155 @@
+"""``fcgikit serve`` as a process: what it says, how it stops, and its exit statuses."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fcgikit import __version__
+from fcgikit.cli.serve import configure_logging
+from tests.scgi_peer import scgi_request
+
+APP = """
+import logging.config
+logging.config.dictConfig({"version": 1, "disable_existing_loggers": True})
+
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"hello"]
+"""
+
+ROOT = Path(__file__).parents[2]
+LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4} \[(\d+)\] (INFO|WARNING|ERROR) (.*)\n")
+
+
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    """Where the application is; its path is short enough for Unix sockets."""
+    path = Path(tempfile.mkdtemp(prefix="fk"))
+    (path / "hello.py").write_text(APP)
+    yield path
+    shutil.rmtree(path)
+
+
+def fcgikit(directory: Path, *arguments: str) -> subprocess.Popen[str]:
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "fcgikit", *arguments],
+        cwd=directory,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environ,
+    )
+
+
+def next_message(process: subprocess.Popen[str]) -> str:
+    """The next line of the log, without time and process id."""
+    assert process.stderr
+    line = process.stderr.readline()
+    match = LINE.fullmatch(line)
+    assert match, line
+    assert match[1] == str(process.pid)
+    return match[3]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_serves_says_so_and_stops(directory: Path, number: signal.Signals) -> None:
+    with fcgikit(directory, "serve", "hello:app", "-b", "127.0.0.1:0", "--threads", "2") as process:
+        assert next_message(process) == f"fcgikit {__version__}"
+        match = re.fullmatch(r"listening on 127.0.0.1:(\d+) \(auto\)", next_message(process))
+        assert match
+        assert next_message(process) == "application hello:app, threads 2"
+        assert scgi_request(("127.0.0.1", int(match[1]))).endswith(b"hello")
+        process.send_signal(number)
+        out, err = process.communicate()
+    assert process.returncode == 0
+    assert out == ""
+    assert all(LINE.fullmatch(line) for line in err.splitlines(keepends=True)), err
+    assert f"INFO {number.name}" in err
+
+
+def test_a_unix_socket_is_gone_afterwards(directory: Path) -> None:
+    arguments = ["-b", f"unix:{directory}/s", "--socket-mode", "600"]
+    with fcgikit(directory, "serve", "hello", *arguments) as process:
+        while not next_message(process).startswith("application"):
+            pass
+        assert (directory / "s").stat().st_mode & 0o777 == 0o600
+        assert scgi_request(f"{directory}/s").endswith(b"hello")
+        process.terminate()
+        process.communicate()
+    assert process.returncode == 0
+    assert not (directory / "s").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["serve", "hello:app", "-b", "nowhere"], 78, "Error: bind 'nowhere' is no address"),
+        (["serve", "hello:app", "-b", "0.0.0.0:0"], 78, "Error: bind 0.0.0.0:"),
+        (["serve", "hello:app", "--threads", "0"], 78, "Error: threads must be at least 1"),
+        (["serve", "hello:app", "--chdir", "absent"], 78, "Error: chdir absent: No such"),
+        (["serve", "absent:app", "-b", "127.0.0.1:0"], 3, "Error: there is no module 'absent'"),
+        (["serve", "hello:app", "--workers", "2"], 2, "--workers"),
+        (["serve"], 2, "MODULE:APP"),
+        (["sevre"], 2, "sevre"),
+    ],
+)
+def test_what_fails_says_why(
+    directory: Path, arguments: list[str], status: int, message: str
+) -> None:
+    with fcgikit(directory, *arguments) as process:
+        out, err = process.communicate()
+    assert process.returncode == status
+    assert message in err
+    assert "Traceback" not in err
+    assert out == ""
+
+
+def test_a_failed_import_leaves_no_socket(directory: Path) -> None:
+    (directory / "broken.py").write_text("import no_such_library\n")
+    with fcgikit(directory, "serve", "broken:app", "-b", f"unix:{directory}/s") as process:
+        _, err = process.communicate()
+    assert process.returncode == 3
+    assert 'broken.py", line 1' in err
+    assert not (directory / "s").exists()
+
+
+def test_ctrl_c_while_the_application_is_imported(directory: Path) -> None:
+    (directory / "slow.py").write_text(
+        "print('importing', flush=True)\nimport time\ntime.sleep(60)"
+    )
+    with fcgikit(directory, "serve", "slow", "-b", f"unix:{directory}/s") as process:
+        assert process.stdout
+        assert process.stdout.readline() == "importing\n"
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate()
+    assert process.returncode == 130
+    assert err == ""
+    assert not (directory / "s").exists()
+
+
+def test_the_log_is_configured_once_and_for_us_alone() -> None:
+    logger = logging.getLogger("fcgikit")
+    root_handlers = list(logging.root.handlers)
+    try:
+        configure_logging("warning")
+        configure_logging("debug")
+        assert len(logger.handlers) == 1
+        assert logger.level == logging.DEBUG
+        assert logging.root.handlers == root_handlers
+    finally:
+        logger.handlers.clear()
+        logger.setLevel(logging.NOTSET)
+        logger.propagate = True
