@@ -31,7 +31,7 @@ PAGE_HEAD = """<!doctype html>
 body {{ margin: 0; font: 1rem/1.6 system-ui, sans-serif; color: var(--ink);
   background: var(--page) }}
 header, main {{ max-width: 60rem; margin: 0 auto; padding: 0 1.5rem }}
-header {{ display: flex; flex-wrap: wrap; align-items: baseline; gap: .3rem 2rem;
+header {{ display: flex; flex-wrap: wrap; align-items: baseline; gap: .3rem 1.6rem;
   padding-top: 2rem }}
 header a {{ color: var(--soft); text-decoration: none; padding-bottom: .15rem }}
 header a:hover, header a[aria-current] {{ color: var(--accent) }}
@@ -44,7 +44,8 @@ p {{ max-width: 42rem }}
   border-radius: .7rem; padding: 1.2rem 1.4rem; margin: 1.5rem 0; color: inherit;
   text-decoration: none }}
 a.card:hover {{ border-color: var(--accent) }}
-.card h2 {{ font-size: 1.05rem; margin: 0 0 .2rem; color: var(--accent) }}
+h2 {{ font-size: 1.05rem; margin: 2.2rem 0 -.8rem }}
+.card h2 {{ margin: 0 0 .2rem; color: var(--accent) }}
 .card p {{ margin: 0; color: var(--soft) }}
 .stops {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(15rem, 1fr)); gap: 1rem }}
 .stops .card {{ margin: 0 }}
@@ -58,10 +59,15 @@ th, td {{ text-align: left; vertical-align: top; padding: .3rem 1rem .3rem 0;
   border-top: 1px solid var(--line); overflow-wrap: anywhere }}
 tr:first-child > * {{ border-top: 0 }}
 th {{ width: 17rem; font-weight: 500; color: var(--soft) }}
+td:empty::after {{ content: "empty"; color: var(--soft); opacity: .6; font-style: italic }}
+@media (max-width: 40rem) {{ th, td {{ display: block; width: auto; padding-right: 0 }}
+  td {{ border: 0; padding-top: 0 }} }}
 input[type=file] {{ display: block; width: 100%; margin: 0 0 1rem; padding: 1.6rem 1rem;
-  border: 2px dashed var(--line); border-radius: .5rem; color: var(--soft) }}
-button {{ font: inherit; font-weight: 600; padding: .5rem 1.4rem; border: 0; border-radius: .5rem;
-  background: var(--accent); color: var(--card); cursor: pointer }}
+  border: 2px dashed var(--line); border-radius: .5rem; color: var(--soft); font: inherit }}
+button, ::file-selector-button {{ font: inherit; padding: .4rem 1.2rem; border-radius: .5rem;
+  border: 1px solid var(--accent); background: none; color: var(--accent); cursor: pointer }}
+button {{ font-weight: 600; background: var(--accent); color: var(--card) }}
+::file-selector-button {{ margin-right: 1rem }}
 .pieces {{ display: grid; gap: .35rem; font: .85rem/1.5 ui-monospace, monospace }}
 .pieces div {{ display: flex; align-items: center; gap: 1rem; color: var(--soft) }}
 .pieces div::before {{ content: ""; height: .8rem; width: calc(var(--at) * 65%);
@@ -121,12 +127,13 @@ def respond(
 def home(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     """The way a request takes, and what there is to see."""
     base = text(environ["SCRIPT_NAME"])
+    front_end = text(environ.get("SERVER_SOFTWARE", "front end"))
     page = f"""{page_head(environ, "A request, from end to end")}
 <p class="lead">You are looking at a plain WSGI application. This page has come like this:</p>
 <ol class="journey">
 <li>your browser</li><li class="wire">HTTP →</li>
-<li>front end<br></li><li class="wire">FastCGI, SCGI or uwsgi →</li>
-<li>fcgikit</li><li class="wire">WSGI →</li><li>this application</li>
+<li>{front_end}</li><li class="wire">FastCGI, SCGI or uwsgi →</li>
+<li>fcgikit worker</li><li class="wire">WSGI →</li><li>this application</li>
 </ol>
 <div class="stops">
 <a class="card" href="{base}/environ"><h2>Environ</h2>
@@ -148,11 +155,12 @@ def show_environ(environ: WSGIEnvironment, start_response: StartResponse) -> Ite
     request = [pair for pair in pairs if pair not in headers and pair not in server]
     page = (
         page_head(environ, "Environ")
-        + '<p class="lead">What the front end says of the request, as CGI variables.</p>\n'
+        + '<p class="lead">Everything this application is told about your request.</p>\n'
+        + "<h2>What the front end says</h2>\n"
         + rows(request)
-        + '<p class="lead">The headers your browser sent.</p>\n'
+        + "<h2>The headers your browser sent</h2>\n"
         + rows(headers)
-        + '<p class="lead">What the server adds for the application.</p>\n'
+        + "<h2>What the server adds</h2>\n"
         + rows(server)
     )
     return respond(start_response, page + PAGE_FOOT)
