@@ -71,7 +71,7 @@ def _unavailable(name: str, package: str) -> click.Command:
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(
     __version__,
-    message=f"%(prog)s %(version)s (Python {sys.version.split()[0]})",
+    message=f"fcgikit %(version)s (Python {sys.version.split()[0]})",
 )
 def main() -> None:
     """Serve Python web applications over FastCGI, SCGI and uwsgi.

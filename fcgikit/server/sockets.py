@@ -71,7 +71,8 @@ class Listener:
         """Stop listening; unlink our socket file, unless another process has replaced it."""
         # Before the socket is closed: until then no other file can have our inode number.
         if self.path and _inode(self.path) == self.inode:
-            os.unlink(self.path)
+            with contextlib.suppress(OSError):  # a stale file does no harm
+                os.unlink(self.path)
         self.path = ""
         self.socket.close()
 

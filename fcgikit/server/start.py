@@ -83,7 +83,10 @@ def run(app: WSGIApplication, listeners: list[Listener], config: Config, name: s
         multiprocess=any(listener.inherited for listener in listeners),
         run_once=False,
     )
-    return Worker(gateway, listeners, config).run()
+    worker = Worker(gateway, listeners, config)
+    status = worker.run()
+    log.info("stopped; requests served: %d", worker.requests)
+    return status
 
 
 def run_once(app: WSGIApplication, config: Config) -> int:

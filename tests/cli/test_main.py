@@ -15,7 +15,7 @@ from fcgikit.cli import main
 
 
 def test_version() -> None:
-    result = CliRunner().invoke(main, ["--version"], prog_name="fcgikit")
+    result = CliRunner().invoke(main, ["--version"])
     assert result.output.startswith(f"fcgikit {__version__} (Python 3.")
     assert result.exit_code == 0
 

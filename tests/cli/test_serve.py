@@ -78,6 +78,7 @@ def test_it_serves_says_so_and_stops(directory: Path, number: signal.Signals) ->
     assert out == ""
     assert all(LINE.fullmatch(line) for line in err.splitlines(keepends=True)), err
     assert f"INFO {number.name}" in err
+    assert "INFO stopped; requests served: 1" in err
 
 
 def test_a_unix_socket_is_gone_afterwards(directory: Path) -> None:
