@@ -1,7 +1,7 @@
 """CGI variables as front ends send them, made into a PEP 3333 environ. A pure function.
 
-What RFC 3875 leaves open and front ends fill differently is settled here, so that an
-application sees the same environ behind each of them: ``docs/protocol.md`` has the table.
+What front ends fill differently, or not at all, is settled here, so that an application
+sees the same environ behind each of them. RFC 3875 section 4.1 has the meanings.
 """
 
 from __future__ import annotations
