@@ -63,7 +63,7 @@ $(TEST_DEPS): pyproject.toml | $(BIN)/python
 	@touch $@ $(DEMO_DEPS)
 
 $(BENCH_DEPS): pyproject.toml | $(BIN)/python
-	$(INSTALL) '.[bench]'
+	$(INSTALL) '.[bench,test]'
 	@touch $@
 
 front-ends:
