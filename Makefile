@@ -1,5 +1,5 @@
 # make demo    the example application in your browser, no web server needed
-# make test    the whole test suite, against real front ends where they are installed
+# make test    the whole test suite, real front ends included
 # make lint    ruff and mypy --strict
 # make fuzz    the property tests again, with far more examples
 # make bench   CPU per request beside other servers
@@ -73,7 +73,7 @@ front-ends:
 	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
 	then $(APT) update && $(APT) install --no-install-recommends $$missing && missing=''; fi; \
 	if [ -n "$$missing" ]; then \
-	  echo "Front ends that are not installed are not tested. To install them:" >&2; \
+	  echo "The tests against front ends that are not installed will fail. To install them:" >&2; \
 	  echo "  sudo apt-get install$$missing" >&2; \
 	  [ "$$CI" != true ] || exit 1; \
 	fi
