@@ -59,13 +59,12 @@ def test_an_unbuffered_file(file: IO[bytes]) -> None:
 def test_what_is_no_file_to_the_kernel(file: IO[bytes]) -> None:
     ours, theirs = socket.socketpair()
     read_end, write_end = os.pipe()
-    text = open(os.dup(file.fileno()))
     others: list[Any] = [
         io.BytesIO(b"x"),
         gzip.GzipFile(fileobj=file, mode="wb"),  # its fileno() is of other bytes than it reads
-        text,
+        os.fdopen(os.dup(file.fileno())),
         ours.makefile("rb"),
-        open(read_end, "rb"),
+        os.fdopen(read_end, "rb"),
         object(),
     ]
     try:

@@ -264,9 +264,8 @@ slashed = paths.map(lambda path: "/" + path)
 def test_the_location_is_well_formed(params: dict[str, str], mount: str | None) -> None:
     try:
         script_name, path_info = locate(params, mount)
-    except RequestRefused as refusal:
+    except RequestRefused:
         assert mount is not None
-        assert refusal.status == 404
         return
     assert script_name[:1] in ("", "/")
     assert path_info[:1] in ("", "/")
