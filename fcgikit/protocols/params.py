@@ -11,9 +11,12 @@ def merge(pairs: list[tuple[str, str]]) -> dict[str, str]:
     name the last value counts: a ``fastcgi_param`` after nginx's stock include overrides it.
     """
     params: dict[str, str] = {}
+    repeated: dict[str, list[str]] = {}  # joined once: joining one by one would be quadratic
     for name, value in pairs:
         if name in params and name.startswith("HTTP_"):
-            separator = "; " if name == "HTTP_COOKIE" else ", "
-            value = f"{params[name]}{separator}{value}"
-        params[name] = value
+            repeated.setdefault(name, [params[name]]).append(value)
+        else:
+            params[name] = value
+    for name, values in repeated.items():
+        params[name] = ("; " if name == "HTTP_COOKIE" else ", ").join(values)
     return params

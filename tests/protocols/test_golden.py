@@ -77,9 +77,7 @@ def _events_of(records: list[Any]) -> list[Event]:
         match str(record.type):
             case "BEGIN_REQUEST":
                 begin = fastcgi.BeginRequestBody.parse(content)
-                requests[key] = Request(
-                    key, {}, Role(int(begin.role)), bool(begin.flags.KEEP_CONN)
-                )
+                requests[key] = Request(key, {}, Role(int(begin.role)), bool(begin.flags.KEEP_CONN))
                 blocks[key] = b""
             case "PARAMS" if content:
                 blocks[key] += content
