@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 from http import HTTPStatus
+from typing import Any
 
 _log = logging.getLogger("fcgikit.error")
 
@@ -27,7 +28,7 @@ _DROPPED = ("connection", "keep-alive", "te", "trailer", "trailers", "transfer-e
 
 
 @lru_cache(maxsize=128)
-def parse_status(status: str) -> tuple[int, str]:
+def parse_status(status: Any) -> tuple[int, str]:
     """``"404 Not Found"`` as ``(404, "Not Found")``; a missing reason is the standard one.
 
     Raises ``ValueError`` or ``TypeError``. A 1xx status is refused: nearly every front end
@@ -42,7 +43,7 @@ def parse_status(status: str) -> tuple[int, str]:
     return code, match[2] or REASONS.get(code, "Unknown")
 
 
-def check_headers(headers: Iterable[tuple[str, str]]) -> tuple[list[tuple[str, str]], int | None]:
+def check_headers(headers: Iterable[Any]) -> tuple[list[tuple[str, str]], int | None]:
     """The headers to send, as a new list, and the Content-Length among them.
 
     Raises ``ValueError`` or ``TypeError``, naming the header, for what HTTP does not allow.
@@ -67,7 +68,7 @@ def check_headers(headers: Iterable[tuple[str, str]]) -> tuple[list[tuple[str, s
 
 
 @lru_cache(maxsize=512)
-def _special(name: str) -> str:
+def _special(name: Any) -> str:
     """The lower-case name of a header that does not simply pass, else ``""``."""
     if not isinstance(name, str):
         raise TypeError(f"header name must be str, not {type(name).__name__}")

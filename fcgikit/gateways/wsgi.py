@@ -115,7 +115,7 @@ class _Answer:
     def start_response(
         self,
         status: str,
-        headers: list[tuple[str, str]],
+        headers: Iterable[Any],
         exc_info: _ExcInfo | None = None,
     ) -> Callable[[bytes], object]:
         """PEP 3333. Raises ``ValueError`` or ``TypeError`` for what must not go on the wire."""
@@ -132,11 +132,11 @@ class _Answer:
         self._status, self._reason = code, reason
         return self.write
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: Any) -> None:
         """PEP 3333's imperative way to send a body; *data* has been sent when it returns."""
         self._send_block(data, False)
 
-    def send_blocks(self, blocks: Iterable[bytes]) -> None:
+    def send_blocks(self, blocks: Iterable[Any]) -> None:
         """Send each block before asking for the next, then the end."""
         alone = hasattr(blocks, "__len__") and len(blocks) == 1  # type: ignore[arg-type]
         for block in blocks:
@@ -182,7 +182,7 @@ class _Answer:
             level = logging.DEBUG if isinstance(lost, ClientDisconnected) else logging.ERROR
             _log.log(level, "%s: not answered: %s", self._name(), printable(repr(lost)))
 
-    def _send_block(self, block: bytes, alone: bool) -> bool:
+    def _send_block(self, block: Any, alone: bool) -> bool:
         """Send a piece of the body, *alone* if it is all of it; whether more could follow."""
         if not isinstance(block, bytes):
             raise TypeError(f"body blocks must be bytes, not {type(block).__name__}")
