@@ -221,6 +221,23 @@ def check_garbage(connection: Connection, data: bytes, cut: Cut) -> list[Event]:
     return events
 
 
+def check_refused(chapter: Chapter, data: bytes, config: Config = DEFAULT) -> RemoteProtocolError:
+    """*data* earns one refusal, the same whole as byte by byte, and an answer that says why."""
+    errors: list[RemoteProtocolError] = []
+    for cut in (whole, bytewise):
+        app = chapter(Side.APP, config)
+        (event,) = receive(app, data, cut)
+        assert isinstance(event, Refused)
+        answer = app.data_to_send().decode()
+        assert f" {event.error.status} " in answer.partition("\r\n\r\n")[0]
+        assert str(event.error) in answer
+        assert app.data_to_send() == b""
+        assert State.of(app) == State(must_close=True, input_complete=False, open_requests=0)
+        errors.append(event.error)
+    assert facts(errors[0]) == facts(errors[1])
+    return errors[0]
+
+
 def check_half_close(chapter: Chapter, data: bytes) -> None:
     """The peer ends its half anywhere: what had begun is aborted, can be ended, and is gone."""
     for size in range(len(data) + 1):

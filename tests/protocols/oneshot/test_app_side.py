@@ -13,7 +13,6 @@ from fcgikit.events import (
     Diagnostic,
     EndOfBody,
     EndOfResponse,
-    Refused,
     Request,
     Response,
     ResponseBody,
@@ -91,12 +90,9 @@ def test_an_answer_in_pieces() -> None:
         app.frame_body(1, 1)
 
 
-def test_a_refusal_is_answered_by_the_chapter_and_drained_by_the_driver() -> None:
-    app = UwsgiConnection(Side.APP, DEFAULT)
-    (event,) = app.receive_data(b"\x1e\x00\x00\x00")
-    assert isinstance(event, Refused)
-    assert app.data_to_send().startswith(b"HTTP/1.1 400 Bad Request\r\n")
-    assert app.data_to_send() == b""
-    assert State.of(app) == State(must_close=True, input_complete=False, open_requests=0)
+def test_what_follows_a_refused_request_is_drained_by_the_driver() -> None:
+    app = app_with(b"\x1e\x00\x00\x00")
     assert app.receive_data(b"body") == []
+    assert not app.input_complete
     assert app.receive_eof() == [Closed()]
+    assert app.input_complete

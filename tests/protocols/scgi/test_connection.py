@@ -6,9 +6,9 @@ import pytest
 
 from fcgikit.config import DEFAULT, Config
 from fcgikit.errors import LocalProtocolError, RemoteProtocolError, Scope
-from fcgikit.events import Closed, Refused, Request, Response, Side
+from fcgikit.events import Closed, Request, Response, Side
 from fcgikit.protocols.scgi import SCGIConnection
-from tests.conformance import bytewise, encode, facts, receive, whole
+from tests.conformance import check_refused, encode
 
 
 def netstring(*strings: str) -> bytes:
@@ -17,20 +17,9 @@ def netstring(*strings: str) -> bytes:
 
 
 def refused(data: bytes, config: Config = DEFAULT) -> RemoteProtocolError:
-    """The refusal that *data* earns, in one piece as byte by byte."""
-    errors = []
-    for cut in (whole, bytewise):
-        app = SCGIConnection(Side.APP, config)
-        (event,) = receive(app, data, cut)
-        assert isinstance(event, Refused)
-        assert event.error.scope is Scope.REQUEST
-        answer = app.data_to_send().decode()
-        assert f"\r\nStatus: {event.error.status} " in answer
-        assert str(event.error) in answer
-        assert app.must_close
-        errors.append(event.error)
-    assert facts(errors[0]) == facts(errors[1])
-    return errors[0]
+    error = check_refused(SCGIConnection, data, config)
+    assert error.scope is Scope.REQUEST
+    return error
 
 
 def test_the_example_of_the_specification() -> None:

@@ -6,9 +6,9 @@ import pytest
 
 from fcgikit.config import DEFAULT, Config
 from fcgikit.errors import LocalProtocolError, RemoteProtocolError, Scope
-from fcgikit.events import Closed, Refused, Request, Side
+from fcgikit.events import Closed, Request, Side
 from fcgikit.protocols.uwsgi import UwsgiConnection
-from tests.conformance import bytewise, encode, facts, receive, whole
+from tests.conformance import check_refused, encode
 
 
 def packet(block: bytes, modifier1: int = 0) -> bytes:
@@ -20,17 +20,9 @@ def strings(*texts: bytes) -> bytes:
 
 
 def refused(data: bytes, config: Config = DEFAULT) -> RemoteProtocolError:
-    """The refusal that *data* earns, in one piece as byte by byte."""
-    errors = []
-    for cut in (whole, bytewise):
-        app = UwsgiConnection(Side.APP, config)
-        (event,) = receive(app, data, cut)
-        assert isinstance(event, Refused)
-        assert event.error.scope is Scope.REQUEST
-        assert app.data_to_send().startswith(b"HTTP/1.1 %d " % event.error.status)
-        errors.append(event.error)
-    assert facts(errors[0]) == facts(errors[1])
-    return errors[0]
+    error = check_refused(UwsgiConnection, data, config)
+    assert error.scope is Scope.REQUEST
+    return error
 
 
 @pytest.mark.parametrize(
