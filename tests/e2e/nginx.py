@@ -34,7 +34,7 @@ MAIN = """\
 daemon off;
 worker_processes 1;
 pid nginx.pid;
-error_log stderr info;
+error_log stderr notice;
 events {{ worker_connections 1024; }}
 http {{
     access_log off;

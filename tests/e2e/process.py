@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-PATIENCE = 30.0
+PATIENCE = 10.0
 """Seconds after which a wait has failed. Generous: nothing here measures time."""
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,6 +78,10 @@ class Process:
         with self._news:
             return "\n".join(self._lines[since:])
 
+    def tail(self) -> str:
+        """The end of the log, for a message."""
+        return self.log(max(0, self.mark - 40))
+
     def wait_for_log(self, pattern: str, since: int = 0) -> str:
         """The first line from *since* on that matches the regular expression *pattern*."""
         wanted = re.compile(pattern)
@@ -93,7 +97,7 @@ class Process:
                 if self._ended or left <= 0:
                     break
                 self._news.wait(left)
-        raise AssertionError(f"no log line matches {pattern!r}; the log:\n{self.log()}")
+        raise AssertionError(f"no log line matches {pattern!r}; it ends:\n{self.tail()}")
 
     def signal(self, number: signal.Signals) -> None:
         self._popen.send_signal(number)
@@ -106,7 +110,7 @@ class Process:
             self._popen.kill()
             self._popen.wait()
             self._reader.join()
-            raise AssertionError(f"it did not stop; its log:\n{self.log()}") from None
+            raise AssertionError(f"it did not stop; its log ends:\n{self.tail()}") from None
         self._reader.join()
         return status
 

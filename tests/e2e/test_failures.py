@@ -22,7 +22,8 @@ def test_an_exception_is_a_500_and_a_traceback_in_the_logs(
     assert b"Traceback" not in answer.body
     worker.wait_for_log("RuntimeError: the secret kettle", ours)
     if front.protocol == "fastcgi":  # the others have no way to say it
-        nginx.wait_for_log("FastCGI sent in stderr.*Traceback", theirs)
+        nginx.wait_for_log("FastCGI sent in stderr.*GET /boom", theirs)
+        nginx.wait_for_log("Traceback", theirs)
         nginx.wait_for_log("RuntimeError: the secret kettle", theirs)
 
 

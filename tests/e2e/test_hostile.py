@@ -89,7 +89,7 @@ REFUSED = {
     "V7 unknown role": begin(role=9) + record(PARAMS) + record(STDIN),
     "V9 uwsgi pair beyond the packet": struct.pack("<BHB", 0, 6, 0) + b"\x04\x00abcd",
     "V9 uwsgi length beyond the packet": struct.pack("<BHB", 0, 4, 0) + b"\xff\xff" + b"ab",
-    "V9 uwsgi modifier": struct.pack("<BHB", 0, 0, 7),
+    "V9 uwsgi modifier": struct.pack("<BHB", 5, 0, 0),
     "V15 application record on id 0": record(PARAMS, pair(b"A", b"b"), 0),
     "V15 BEGIN on id 0": begin(0),
     "V19 short BEGIN": record(wire.BEGIN, b"\0\1"),
@@ -210,11 +210,13 @@ def test_v13_peers_that_leave_in_the_middle_leave_nothing(victim: Worker) -> Non
 
 
 def test_v18_requests_that_only_begin_are_limited(victim: Worker) -> None:
+    """The oldest that has not even got its variables makes room for the newest."""
+    overloaded = 2
     with victim.connect() as connection:
         connection.sendall(b"".join(begin(number, keep=True) for number in range(1, 1001)))
-        connection.sendall(b"".join(record(PARAMS, b"", number) for number in range(1, 1001)))
-        overloaded = 2
-        assert wire.read_answer(connection, 1000).protocol_status == overloaded
+        oldest = wire.read_answer(connection, 1)
+        assert oldest.protocol_status == overloaded
+        assert b"Status: 503" in oldest.stdout
     assert_serving(victim)
 
 
@@ -229,11 +231,12 @@ def test_v5_v16_odd_paths_arrive_unchanged(victim: Worker, path: str) -> None:
 
 
 def test_v20_headers_cannot_be_split(victim: Worker) -> None:
-    seen = victim.mark
-    answer = ask(victim, request("/split"))
-    assert b"Status: 500" in answer
-    assert b"Evil" not in answer
-    victim.wait_for_log("header", seen)
+    with victim.connect() as connection:
+        connection.sendall(request("/split"))
+        answer = wire.read_answer(connection)
+    assert b"Status: 500" in answer.stdout
+    assert b"Evil" not in answer.stdout
+    assert b"ValueError" in answer.stderr
 
 
 def test_one_socket_serves_all_three_protocols(victim: Worker) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
 import sys
@@ -9,31 +10,28 @@ import tempfile
 from pathlib import Path
 from types import TracebackType
 
-from tests.e2e.process import ROOT, Process
+from tests.e2e.process import PATIENCE, Process
 
 APPLICATION = "tests.e2e.apps:app"
 
 
 class Worker(Process):
-    """A worker on a Unix socket, which it binds itself, and on a loopback port.
+    """A worker on a Unix socket and on a loopback port of the kernel's choice.
 
-    The port's listener is handed over (``fd://``), so that no other program can get it.
     *options* are further arguments of ``fcgikit serve``.
     """
 
     def __init__(self, *options: str, threads: int = 4) -> None:
         self._directory = Path(tempfile.mkdtemp(prefix="fk"))
         self.path = str(self._directory / "app.sock")
-        with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
-            self.port: int = listener.getsockname()[1]
-            argv = [sys.executable, "-m", "fcgikit", "serve", APPLICATION]
-            argv += ["--bind", f"unix:{self.path}", "--bind", f"fd://{listener.fileno()}"]
-            argv += ["--threads", str(threads), *options]
-            super().__init__(argv, environ={"PYTHONPATH": str(ROOT)}, fds=[listener.fileno()])
+        argv = [sys.executable, "-m", "fcgikit", "serve", APPLICATION]
+        argv += ["--bind", f"unix:{self.path}", "--bind", "127.0.0.1:0"]
+        super().__init__([*argv, "--threads", str(threads), *options])
         try:
-            # Logged after listening, hence no polling; what counts is that it accepts.
-            self.wait_for_log(r"(?i)listening.*unix:")
-            self.connect().close()
+            # It says so once it listens; from then on whoever connects waits in the backlog.
+            self.wait_for_log("listening on unix:")
+            told = self.wait_for_log(r"listening on 127\.0\.0\.1:")
+            self.port = int(re.findall(r"127\.0\.0\.1:(\d+)", told)[0])
         except BaseException:
             self._popen.kill()
             self.__exit__(None, None, None)
@@ -46,9 +44,9 @@ class Worker(Process):
     def connect(self, transport: str = "unix") -> socket.socket:
         """A connection to the worker, as a front end makes it."""
         if transport == "tcp":
-            return socket.create_connection(("127.0.0.1", self.port), timeout=30)
+            return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
         connection = socket.socket(socket.AF_UNIX)
-        connection.settimeout(30)
+        connection.settimeout(PATIENCE)
         connection.connect(self.path)
         return connection
 
