@@ -88,9 +88,10 @@ class ErrorStream:
             self._sending_thread = 0
 
     def _send(self, data: bytes) -> None:
-        if self._exchange is not None:
+        exchange = self._exchange
+        if exchange is not None:
             try:
-                self._exchange.send(Diagnostic(self._exchange.request.request_id, data + b"\n"))
+                exchange.send(Diagnostic(exchange.request.request_id, data + b"\n"))
             except ClientDisconnected:
                 self._exchange = None
 
@@ -102,4 +103,5 @@ def _encode(text: str) -> bytes:
 def _cut(data: bytes, limit: int) -> bytes:
     if len(data) < limit:
         return data
-    return data[:limit] + b"\n(max_diagnostics_size is reached: the rest is dropped)"
+    whole = data[:limit].decode("utf-8", "ignore").encode()  # no half character at the end
+    return whole + b"\n(the rest is dropped; setting: max_diagnostics_size)"

@@ -68,7 +68,10 @@ class WSGIGateway:
         try:
             length = content_length(environ)
             if length is not None and length > self._max_body_size:
-                raise BodyTooLarge(f"CONTENT_LENGTH {length} exceeds max_body_size")
+                raise BodyTooLarge(
+                    f"the request body of {length} bytes exceeds {self._max_body_size}"
+                    " (setting: max_body_size)"
+                )
             make_environ(environ, self._mount)
             body = open_body(exchange, length)
             environ.update(self._constants)
@@ -164,7 +167,7 @@ class _Answer:
         self._errors.flush()
         status = 500
         if isinstance(error, ClientDisconnected):
-            _log.debug("%s: %s", self._name(), error or "the client has gone")
+            _log.debug("%s: %s", self._name(), printable(str(error)))
             return
         if isinstance(error, RequestError):
             status = error.status

@@ -61,6 +61,12 @@ def test_the_limit_is_named_when_it_is_reached(caplog: pytest.LogCaptureFixture)
     assert lines(caplog) == written.splitlines()
 
 
+def test_no_character_is_cut_in_half() -> None:
+    exchange = FakeExchange()
+    ErrorStream(exchange, 10).write("x\U0001f600\U0001f600\U0001f600\n")
+    assert exchange.diagnostics.startswith("x\U0001f600\U0001f600\n(")
+
+
 def test_an_endless_line_is_not_collected() -> None:
     exchange = FakeExchange()
     errors = ErrorStream(exchange, 100)
