@@ -23,9 +23,10 @@ def locate(params: dict[str, str], mount: str | None = None) -> tuple[str, str]:
     script_name, path_info = _as_sent(params)
     if script_name:
         if script_name[-1] == "/":  # a mount point has no slash at its end: it is PATH_INFO's
-            script_name = script_name[:-1]
-            if not path_info:
-                path_info = "/"
+            mount_point = script_name.rstrip("/")
+            if path_info[:1] != "/":
+                path_info = script_name[len(mount_point) :] + path_info
+            script_name = mount_point
         if script_name and script_name[0] != "/":
             script_name = "/" + script_name
     if path_info and path_info[0] != "/":
