@@ -128,10 +128,12 @@ async def _develop(
     ended = asyncio.create_task(worker.wait())
     stopped = asyncio.create_task(stop.wait())
     ready = asyncio.create_task(_ready(address))
+    served = False
     try:
         await asyncio.wait((ready, ended, stopped), return_when=asyncio.FIRST_COMPLETED)
-        if ready.done() and not stop.is_set():
-            ready.result()
+        served = ready.done() and not stop.is_set()
+        if served:
+            await ready
             click.echo(f"{application} on {_url(*listener.getsockname()[:2])} (Ctrl-C stops it)")
             await _serve(listener, address, worker, ended, stopped)
     finally:
@@ -140,7 +142,7 @@ async def _develop(
         await _end(worker, ended)
     if stop.is_set():
         return 0
-    if ready.done() and not ready.cancelled():
+    if served:
         click.echo(f"The worker has ended ({_cause(ended.result())}): stopping.", err=True)
     return ended.result() if ended.result() > 0 else 1
 
@@ -150,10 +152,10 @@ async def _ready(address: str) -> None:
     while True:
         try:
             connection = await connect(address)
-        except OSError:  # the socket is not there yet
+            await connection.send(GetValues(("FCGI_MAX_REQS",)))
+        except OSError:  # the socket is not there yet, or no longer
             await asyncio.sleep(0.02)
             continue
-        await connection.send(GetValues(("FCGI_MAX_REQS",)))
         event = await connection.receive()
         await connection.aclose()
         if isinstance(event, Values):
