@@ -78,8 +78,10 @@ class Worker:
 
     async def __aexit__(self, *exc_info: object) -> None:
         self._server.close()
-        await asyncio.gather(*self._plays)
-        shutil.rmtree(self._directory)
+        try:
+            await asyncio.gather(*self._plays)
+        finally:
+            shutil.rmtree(self._directory)
 
     def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         script = self._scripts[self.connections]

@@ -74,14 +74,20 @@ def run(coroutine: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(coroutine, 20))
 
 
+async def blocked(pair: Pair) -> asyncio.Task[None]:
+    """A send that waits because the transport is full."""
+    await pair.request()
+    pair.connection.pause_writing()
+    sending = asyncio.create_task(pair.connection.send(Body(1, b"x")))
+    await asyncio.sleep(0)
+    assert not sending.done()
+    return sending
+
+
 def test_sending_waits_while_the_transport_is_full() -> None:
     async def main() -> None:
         pair = Pair()
-        await pair.request()
-        pair.connection.pause_writing()
-        sending = asyncio.create_task(pair.connection.send(Body(1, b"x")))
-        await asyncio.sleep(0)
-        assert not sending.done()
+        sending = await blocked(pair)
         pair.connection.resume_writing()
         await sending
 
@@ -91,10 +97,7 @@ def test_sending_waits_while_the_transport_is_full() -> None:
 def test_sending_ends_when_the_connection_is_lost() -> None:
     async def main() -> None:
         pair = Pair()
-        await pair.request()
-        pair.connection.pause_writing()
-        sending = asyncio.create_task(pair.connection.send(Body(1, b"x")))
-        await asyncio.sleep(0)
+        sending = await blocked(pair)
         pair.transport.closing = True
         pair.connection.connection_lost(None)
         with pytest.raises(ConnectionError):
