@@ -1,30 +1,25 @@
 """One connection of a front end: its socket, its chapter and the requests open on it.
 
-Bytes come in through whoever holds the reader's place (the loop's leader, or an application
-thread that waits for its body) and go out through whoever has something to say. Three rules
-keep that sound:
+Bytes come in through whoever holds the reader's place: the loop's leader, or an application
+thread that waits for its body and then receives for everybody on the connection. They go
+out through whoever has something to say (``output.py``). Two rules keep that sound:
 
 * ``lock`` guards the chapter, the table of exchanges and the flags; it is held for moments.
-* ``reading`` marks the one thread that may receive; it is never held across a wait by a
-  thread that does not also receive.
-* ``write_lock`` keeps records whole on the wire; it may be held while the peer is slow.
+* ``reading`` marks the one thread that may receive, and so may close the socket.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import select
 import socket
-import struct
 import threading
 import time
-from contextlib import suppress
 from math import inf
 from typing import Any, Protocol
 
 from ..config import Config
-from ..errors import ClientDisconnected, RemoteProtocolError
+from ..errors import RemoteProtocolError, Scope
 from ..events import (
     Abort,
     Body,
@@ -38,18 +33,16 @@ from ..events import (
     Side,
 )
 from ..protocols import PROTOCOLS, detect
-from ..protocols.interface import Buffers
 from ..protocols.interface import Connection as ChapterConnection
 from .exchange import ServerExchange
+from .output import Output, wait_for
 
 log = logging.getLogger("fcgikit.server")
 
 RECEIVE_SIZE = 64 * 1024
 """Bytes asked of the kernel at a time; nginx's largest STDIN burst is 64 KiB."""
 
-_IOV_MAX = 512  # buffers per sendmsg; Linux takes 1024
 _DONTWAIT = socket.MSG_DONTWAIT
-_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class Owner(Protocol):
@@ -74,10 +67,10 @@ class ServerConnection:
     *inherited* says that whoever started us owns the listening socket, as mod_fcgid does.
     """
 
-    __slots__ = ("_address", "_discarded", "_unsent", "arrived", "arriving", "broken",
-                 "chapter", "config", "deadline", "eof", "exchanges", "fileno", "inherited",
-                 "lingering", "lock", "owner", "paused", "reading", "registered", "socket",
-                 "waiting", "write_lock")  # fmt: skip
+    __slots__ = ("_address", "_discarded", "arrived", "arriving", "chapter", "config",
+                 "deadline", "eof", "exchanges", "fileno", "inherited", "lingering", "lock",
+                 "output", "owner", "paused", "reading", "registered", "socket",
+                 "waiting")  # fmt: skip
 
     def __init__(
         self, sock: socket.socket, address: Any, config: Config, owner: Owner, *, inherited: bool
@@ -92,27 +85,25 @@ class ServerConnection:
         if config.protocol != "auto":
             self.chapter = PROTOCOLS[config.protocol](Side.APP, config)
         self.exchanges: dict[int, ServerExchange] = {}
+        self.output = Output(sock, config.write_timeout)
         self.lock = threading.Lock()
         self.arrived = threading.Condition(self.lock)
-        self.write_lock = threading.Lock()
-        self.waiting = 0  # threads in arrived.wait()
+        self.waiting = 0  # threads in wait_for_arrival()
         self.reading = False
         self.registered = False  # the poller knows the socket
         self.paused = False  # the poller knows it, and is silent
         self.eof = False
-        self.broken = False  # nothing more can be written
         self.lingering = False  # our half is closed; the peer's rest is discarded
         self.deadline = inf
         self.arriving = False  # a request has begun to arrive, and deadline is set for it
-        self._unsent = b""  # answers of the chapter itself that found the way blocked
         self._discarded = 0
 
     @property
     def peer(self) -> str:
         """Who is at the other end, for the log."""
-        if self.socket.family == socket.AF_UNIX:
-            return "a peer on the Unix socket"
-        return f"{self._address[0]}:{self._address[1]}"
+        if isinstance(self._address, tuple):
+            return f"{self._address[0]}:{self._address[1]}"
+        return "a peer on the Unix socket"
 
     @property
     def idle(self) -> bool:
@@ -136,16 +127,6 @@ class ServerConnection:
                 self.owner.pause(self)
             return free
 
-    def leave_reader_place(self) -> None:
-        """Let others read, and be polled again if the poller was silenced meanwhile."""
-        with self.lock:
-            self.reading = False
-            if self.paused:
-                self.paused = False
-                self.owner.resume(self)
-            if self.waiting:
-                self.arrived.notify_all()
-
     def wait_for_arrival(self, timeout: float) -> None:
         """With the lock held: wait until the present reader has received something."""
         self.waiting += 1
@@ -158,221 +139,115 @@ class ServerConnection:
         Returns the exchanges that begin with what has arrived; ``None`` if nothing has. The
         stream's end is something.
         """
-        try:
-            data = self._receive(timeout)
-            if data is None:
-                return None
-            return self._discard(data) if self.lingering else self.feed(data)
-        finally:
-            self.leave_reader_place()
-
-    def _receive(self, timeout: float) -> bytes | None:
-        """Bytes, ``b""`` at the end of the stream, or ``None`` if nothing came in time."""
         while True:
             try:
-                return self.socket.recv(RECEIVE_SIZE, _DONTWAIT)
+                data = self.socket.recv(RECEIVE_SIZE, _DONTWAIT)
             except BlockingIOError:
-                if timeout <= 0 or not self._wait(select.POLLIN, timeout):
-                    return None
+                if timeout > 0 and wait_for(self.fileno, select.POLLIN, timeout):
+                    continue
+                with self.lock:
+                    self._leave_reader_place()
+                return None
             except OSError:  # a reset is an end like any other (rule R4)
-                return b""
+                data = b""
+            return self._take_in(data)
 
-    def _discard(self, data: bytes) -> list[ServerExchange]:
-        """What comes after our end of the connection: taken, so that nothing is reset (R2)."""
-        self._discarded += len(data)
-        self.eof = not data or self._discarded > self.config.drain_limit
-        self.deadline = time.monotonic() + self.config.linger_timeout
-        return []
-
-    def feed(self, data: bytes) -> list[ServerExchange]:
-        """Give *data* to the chapter and its events to whom they concern, as the reader.
-
-        Returns the exchanges that begin. ``b""`` is the end of the stream.
-        """
+    def _take_in(self, data: bytes) -> list[ServerExchange]:
+        """Pass on what *data* means, ``b""`` being the end, and leave the reader's place."""
         started: list[ServerExchange] = []
-        failure: Closed | None = None
+        reply = b""
+        errors: list[RemoteProtocolError] = []
         with self.lock:
-            if self.chapter is None:
+            if self.lingering:
+                self._discard(data)
+            else:
+                if self.chapter is None and data:
+                    self.chapter = detect(data[0])(Side.APP, self.config)
+                chapter = self.chapter
                 if not data:
                     self.eof = True
-                    return started
-                self.chapter = detect(data[0])(Side.APP, self.config)
-            chapter = self.chapter
-            if data:
-                events = chapter.receive_data(data)
-            else:
-                self.eof = True
-                events = chapter.receive_eof()
-            for event in events:
-                if type(event) is Request:
-                    exchange = ServerExchange(event, self)
-                    self.exchanges[event.request_id] = exchange
-                    started.append(exchange)
-                elif type(event) is Closed:
-                    failure = event
-                else:
-                    self._pass_on(event)
-            reply = chapter.data_to_send()
-            if failure is not None and failure.error is not None and data:
-                for exchange in self.exchanges.values():
-                    exchange.abort()
-        if reply:
-            self._reply(reply)
-        if failure is not None and failure.error is not None:
-            self._report(failure.error)
-            if data:
-                self._give_up()
+                if chapter is not None:
+                    events = chapter.receive_data(data) if data else chapter.receive_eof()
+                    for event in events:
+                        if type(event) is Request:
+                            exchange = ServerExchange(event, self)
+                            self.exchanges[event.request_id] = exchange
+                            started.append(exchange)
+                        else:
+                            self._pass_on(event, errors)
+                    reply = chapter.data_to_send()
+            self._leave_reader_place()
+        if reply and not self.output.reply(reply):
+            errors.append(RemoteProtocolError("does not read the answers to its records"))
+        for error in errors:
+            self._report(error)
         return started
 
-    def _pass_on(self, event: Event) -> None:
+    def _leave_reader_place(self) -> None:
+        """With the lock held: let others read, and be polled again if that was paused."""
+        self.reading = False
+        if self.paused:
+            self.paused = False
+            self.owner.resume(self)
+        if self.waiting:
+            self.arrived.notify_all()
+
+    def _pass_on(self, event: Event, errors: list[RemoteProtocolError]) -> None:
+        """Give an event to the exchange it concerns, and add what the log should say."""
         if isinstance(event, Refused):
-            self._report(event.error)
-            return
-        exchange = self.exchanges.get(getattr(event, "request_id", 0))
-        if exchange is None:
-            return
-        if isinstance(event, (Body, FilterData)):
-            exchange.add(event.data, multiplexed=len(self.exchanges) > 1)
-        elif isinstance(event, (EndOfBody, EndOfFilterData)):
-            exchange.end_body()
-        elif isinstance(event, Abort):
-            if self.eof:
-                exchange.lose_input()
-            else:
-                exchange.abort()
+            errors.append(event.error)
+        elif isinstance(event, Closed):
+            if event.error is not None:
+                errors.append(event.error)
+                for exchange in self.exchanges.values():
+                    exchange.abort()
+        else:
+            concerned = self.exchanges.get(getattr(event, "request_id", 0))
+            if concerned is None:
+                return
+            if isinstance(event, (Body, FilterData)):
+                concerned.add(event.data, multiplexed=len(self.exchanges) > 1)
+            elif isinstance(event, (EndOfBody, EndOfFilterData)):
+                concerned.end_body()
+            elif isinstance(event, Abort):
+                concerned.lose_input() if self.eof else concerned.abort()
 
     def _report(self, error: RemoteProtocolError) -> None:
+        """Log what the peer did wrong, and part with it if nothing can follow."""
         hint = f" (setting: {error.limit})" if error.limit else ""
         log.warning("%s: %s%s", self.peer, error, hint)
+        if error.scope is Scope.CONNECTION and not self.eof:
+            with self.lock:
+                self._linger(time.monotonic())
 
     # -- sending --------------------------------------------------------------------------
 
     def send(self, event: Event) -> None:
-        """Write what the chapter makes of *event*. Raises :class:`ClientDisconnected`."""
+        """Write what the chapter makes of *event*. Raises ``ClientDisconnected``."""
         assert self.chapter is not None
         with self.lock:
             buffers = self.chapter.send(event)
         if buffers:
-            with self.write_lock:
-                self.write_locked(buffers)
-            if self._unsent:
-                self._flush()
+            self.output.write(buffers)
 
     def send_file(self, request_id: int, fileno: int, offset: int, count: int) -> int:
         """Send file bytes as body, at most one record; how many. Raises as :meth:`send`."""
         assert self.chapter is not None
-        os.set_blocking(self.fileno, False)  # sendfile knows no MSG_DONTWAIT
-        before, size, after = self.chapter.frame_body(request_id, count)
-        with self.write_lock:
-            if before:
-                self.write_locked([before])
-            sent = 0
-            while sent < size:
-                try:
-                    some = os.sendfile(self.fileno, fileno, offset + sent, size - sent)
-                except BlockingIOError:
-                    self.wait_writable()
-                    continue
-                except OSError:
-                    some = 0
-                if not some:  # gone, or the file is shorter than it was: the record stays torn
-                    self.broken = True
-                    raise ClientDisconnected("the response could not be sent to its end")
-                sent += some
-            if after:
-                self.write_locked([after])
-        return size
-
-    def write_locked(self, buffers: Buffers) -> None:
-        """With ``write_lock`` held: write all, waiting for a slow peer up to ``write_timeout``.
-
-        Raises :class:`ClientDisconnected`.
-        """
-        if self.broken:
-            raise ClientDisconnected("the front end has closed the connection")
-        try:
-            if len(buffers) == 1:
-                data = buffers[0]
-                sent = self._send_some(data)
-                while sent < len(data):
-                    data = memoryview(data)[sent:]
-                    self.wait_writable()
-                    sent = self._send_some(data)
-            else:
-                self._send_many(buffers)
-        except OSError as error:
-            self.broken = True
-            if isinstance(error, ClientDisconnected):
-                raise
-            raise ClientDisconnected("the front end has closed the connection") from None
-
-    def _send_some(self, data: bytes | memoryview) -> int:
-        try:
-            return self.socket.send(data, _DONTWAIT)
-        except BlockingIOError:
-            return 0
-
-    def _send_many(self, buffers: Buffers) -> None:
-        pending = [memoryview(buffer) for buffer in buffers]
-        first = 0
-        while first < len(pending):
-            try:
-                sent = self.socket.sendmsg(pending[first : first + _IOV_MAX], [], _DONTWAIT)
-            except BlockingIOError:
-                self.wait_writable()
-                continue
-            while first < len(pending) and sent >= len(pending[first]):
-                sent -= len(pending[first])
-                first += 1
-            if sent:
-                pending[first] = pending[first][sent:]
-
-    def wait_writable(self) -> None:
-        """Wait until the peer takes more. Raises ``ClientDisconnected`` after write_timeout."""
-        if not self._wait(select.POLLOUT, self.config.write_timeout):
-            log.warning(
-                "%s: took no output for %g s (setting: write_timeout)",
-                self.peer, self.config.write_timeout,
-            )  # fmt: skip
-            raise ClientDisconnected("the front end does not take the response")
-
-    def _wait(self, what: int, timeout: float) -> bool:
-        poller = select.poll()
-        poller.register(self.fileno, what)
-        return bool(poller.poll(timeout * 1000))
-
-    def _reply(self, reply: bytes) -> None:
-        """Send what the chapter answers by itself, without ever waiting for the peer."""
-        with self.lock:
-            self._unsent += reply
-        self._flush()
-        if len(self._unsent) > RECEIVE_SIZE:
-            log.warning("%s: does not read the answers to its records", self.peer)
-            self._give_up()
-
-    def _flush(self) -> None:
-        """Write what waits, unless somebody is writing: then that thread does it after."""
-        while self._unsent and not self.broken and self.write_lock.acquire(blocking=False):
-            try:
-                sent = self._send_some(self._unsent)
-                with self.lock:
-                    self._unsent = self._unsent[sent:]
-                if not sent:
-                    return
-            except OSError:
-                self.broken = True
-            finally:
-                self.write_lock.release()
+        frame = self.chapter.frame_body(request_id, count)
+        self.output.write_file(frame, fileno, offset)
+        return frame[1]
 
     # -- ending ---------------------------------------------------------------------------
 
-    def exchange_done(self, exchange: ServerExchange) -> None:
-        """An application is through with a request: free it, and close if that is due."""
+    def exchange_done(self, exchange: ServerExchange) -> bool:
+        """An application is through with a request; whether :meth:`close_if_due` must be asked."""
         with self.lock:
             self.exchanges.pop(exchange.request.request_id, None)
-            if self.paused and not self.reading and not self.broken:
+            if self.paused and not self.reading and not self.output.broken:
                 self.paused = False
                 self.owner.resume(self)
+            assert self.chapter is not None
+            return self.chapter.must_close or self.eof or self.output.broken or self.lingering
 
     def finish(self) -> None:
         """Take no further request after those that run."""
@@ -381,22 +256,34 @@ class ServerConnection:
                 self.chapter.finish()
 
     def close_if_due(self, now: float) -> bool:
-        """End the connection if no further request can come; whether it is closed now.
-
-        Whoever is the reader, or has just answered a request, must ask.
-        """
+        """End the connection if no further request can come; whether it is closed now."""
         chapter = self.chapter
         if self.lingering:
-            if not (self.eof or self.broken):
+            if not (self.eof or self.output.broken):
                 return False
-        elif self.broken or (self.eof and not self.exchanges):
+        elif self.output.broken or (self.eof and not self.exchanges):
             pass
         elif chapter is None or not chapter.must_close:
             return False
         elif not (self.eof or chapter.input_complete):
-            self._linger(now)
+            with self.lock:
+                self._linger(now)
             return False
         return self.close()
+
+    def close(self) -> bool:
+        """Close the socket, unless somebody is reading it: then the reader will ask again."""
+        with self.lock:
+            if self.reading or self.fileno < 0:
+                return False
+            self.eof = True
+            self.output.broken = True
+            for exchange in self.exchanges.values():
+                exchange.abort()
+            self.owner.forget(self)
+            self.fileno = -1
+            self.socket.close()
+            return True
 
     def _linger(self, now: float) -> None:
         """Close our half and let the peer finish: to close with input unread resets (R2)."""
@@ -406,32 +293,12 @@ class ServerConnection:
             self.socket.shutdown(socket.SHUT_WR)
         except OSError:
             self.eof = True
-        if self.paused:
+        if self.paused and not self.reading:
             self.paused = False
             self.owner.resume(self)
 
-    def _give_up(self) -> None:
-        """The peer broke the protocol: say goodbye after what has been answered."""
-        with self.lock:
-            self._linger(time.monotonic())
-
-    def reset(self) -> None:
-        """End so that the peer sees a cut: RST on TCP, an end without END_REQUEST elsewhere."""
-        if self.socket.family != socket.AF_UNIX:
-            with suppress(OSError):
-                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        self.broken = True
-
-    def close(self) -> bool:
-        """Close the socket, unless somebody is reading it: then the reader will ask again."""
-        with self.lock:
-            if self.reading or self.fileno < 0:
-                return False
-            self.broken = True
-            self.eof = True
-            for exchange in self.exchanges.values():
-                exchange.abort()
-            self.owner.forget(self)
-            self.fileno = -1
-            self.socket.close()
-            return True
+    def _discard(self, data: bytes) -> None:
+        """What comes after our end: taken, within a limit, so that nothing is reset (R2)."""
+        self._discarded += len(data)
+        self.eof = not data or self._discarded > self.config.drain_limit
+        self.deadline = time.monotonic() + self.config.linger_timeout

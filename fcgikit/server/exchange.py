@@ -117,24 +117,26 @@ class ServerExchange:
 
     def send(self, event: Event) -> None:
         """Write an event of the answer. Raises ``ClientDisconnected``."""
-        connection = self.connection
-        if isinstance(event, ResponseBody) and len(event.data) > _PIECE:
-            view = memoryview(event.data)
-            if len(connection.exchanges) > 1:  # give the siblings their turn between records
-                for start in range(0, len(view), _PIECE):
-                    piece = bytes(view[start : start + _PIECE])
-                    self.send(ResponseBody(event.request_id, piece))
-                return
+        kind = type(event)
         if self._ended:
             raise ClientDisconnected("the request is over")
-        if self.aborted and not isinstance(event, EndOfResponse) and not connection.eof:
+        if self.aborted and kind is not EndOfResponse and not self.connection.eof:
             raise ClientDisconnected("the front end has aborted the request")
-        if isinstance(event, Response):
+        if kind is Response:
             self._started = True
-            self._ended = event.complete
-        elif isinstance(event, EndOfResponse):
+            self._ended = event.complete  # type: ignore[union-attr]
+        elif kind is EndOfResponse:
             self._ended = True
-        connection.send(event)
+        elif len(self.connection.exchanges) > 1 and isinstance(event, ResponseBody):
+            self._take_turns(event)
+            return
+        self.connection.send(event)
+
+    def _take_turns(self, event: ResponseBody) -> None:
+        """Send a body in pieces, so that other requests on the connection get their turn."""
+        for start in range(0, len(event.data), _PIECE):
+            piece = event.data[start : start + _PIECE]
+            self.connection.send(ResponseBody(event.request_id, piece))
 
     def send_file(self, fileno: int, offset: int, count: int) -> int:
         """Send up to *count* bytes of a file as body; how many there were. Raises like send."""
@@ -161,7 +163,7 @@ class ServerExchange:
             self.send(EndOfResponse(self.request.request_id, app_status=1))
         else:
             self._ended = True
-            connection.reset()
+            connection.output.reset_on_close()
 
     def refuse(self, status: int, explanation: str, protocol_status: ProtocolStatus) -> None:
         """Answer without an application: a full response, then its end (rule R5)."""
@@ -185,4 +187,3 @@ class ServerExchange:
             pass
         if self._spool is not None:
             self._spool.close()
-        self.connection.exchange_done(self)

@@ -54,7 +54,7 @@ class Loop:
         self._poller = poller or best_poller()
         self._leadership = threading.Lock()
         self._ready: deque[ServerExchange] = deque()
-        self._reported: list[int] = []
+        self._reported: list[tuple[int, int]] = []
         self._listeners = {listener.socket.fileno(): listener for listener in listeners}
         self._connections: dict[int, ServerConnection] = {}
         self._alone = config.threads == 1
@@ -125,7 +125,7 @@ class Loop:
                 self.requests += 1
                 return self._ready.popleft()
             if self._reported:
-                self._handle(self._reported.pop())
+                self._handle(self._reported.pop()[0])
             elif self._stop_wanted and not self._draining:
                 self._drain()
             elif self._draining and not self._connections:
@@ -146,7 +146,9 @@ class Loop:
         connection = self._connections.get(fileno)
         if connection is not None:
             self._receive(connection)
-        elif fileno in self._listeners and not self._accept_again:
+        elif fileno not in self._listeners:
+            self._poller.woken()  # or it was closed since it was reported
+        elif not self._accept_again:
             self._accept(self._listeners[fileno])
 
     def _receive(self, connection: ServerConnection) -> bool:
@@ -156,6 +158,10 @@ class Loop:
         started = connection.receive(0)
         if started:
             self._ready.extend(started)
+            connection.deadline = inf
+            connection.arriving = False
+            if connection.registered or self._alone:  # alone: nobody polls while we are busy
+                return True
         self._settle(connection)
         return started is not None
 
@@ -163,16 +169,13 @@ class Loop:
         """After a step of a connection: close it, or see that it is watched and timed."""
         if connection.close_if_due(self._now):
             return
-        if connection.exchanges:
-            connection.deadline = inf
-            if self._alone:  # nobody polls while the only thread runs the application
-                return
-        elif not connection.lingering:
-            if connection.idle:
+        if not connection.exchanges and not connection.lingering:
+            arriving = not connection.idle
+            if not arriving:
                 connection.deadline = self._now + self._config.keepalive_timeout
-            elif connection.deadline == inf or not connection.arriving:
+            elif not connection.arriving:
                 connection.deadline = self._now + self._config.header_timeout
-            connection.arriving = not connection.idle
+            connection.arriving = arriving
         if not connection.registered:
             connection.registered = True
             self._poller.add(connection.fileno)
@@ -195,7 +198,10 @@ class Loop:
             except Exception:
                 log.exception("%s: the gateway failed", connection.peer)
         exchange.finish()
-        self._settle(connection)
+        if connection.exchange_done(exchange) or not connection.registered:
+            self._settle(connection)
+        elif not connection.arriving:
+            connection.deadline = self._now + self._config.keepalive_timeout
 
     # -- accepting ----------------------------------------------------------------------------
 

@@ -29,11 +29,17 @@ class Poller(Protocol):
     def discard(self, fileno: int) -> None:
         """Forget it, just before it is closed."""
 
-    def wait(self, timeout: float | None) -> list[int]:
-        """The descriptors that are readable or at their end; empty after *timeout* seconds."""
+    def wait(self, timeout: float | None) -> list[tuple[int, int]]:
+        """Descriptors that are readable or at their end, each with a mask of no meaning here.
+
+        Empty after *timeout* seconds. A descriptor of the poller's own may be among them.
+        """
 
     def wake(self) -> None:
         """Make a :meth:`wait` under way return at once, or the next one."""
+
+    def woken(self) -> None:
+        """The descriptor that was reported is the poller's own: forget the wake-up."""
 
     def close(self) -> None:
         """Release what the poller itself holds."""
@@ -93,15 +99,14 @@ class EpollPoller:
         """The kernel forgets a descriptor that is closed; only our own note must go."""
         self._shared.discard(fileno)
 
-    def wait(self, timeout: float | None) -> list[int]:
-        ready = [fileno for fileno, _ in self._epoll.poll(timeout)]
-        if self._wake_up.fileno in ready:
-            self._wake_up.clear()
-            ready.remove(self._wake_up.fileno)
-        return ready
+    def wait(self, timeout: float | None) -> list[tuple[int, int]]:
+        return self._epoll.poll(timeout)
 
     def wake(self) -> None:
         self._wake_up.wake()
+
+    def woken(self) -> None:
+        self._wake_up.clear()
 
     def close(self) -> None:
         self._epoll.close()
@@ -147,16 +152,15 @@ class SelectorPoller:
                 with suppress(OSError, ValueError):  # closed meanwhile
                     self._selector.register(fileno, selectors.EVENT_READ)
 
-    def wait(self, timeout: float | None) -> list[int]:
+    def wait(self, timeout: float | None) -> list[tuple[int, int]]:
         self._apply_changes()
-        ready = [key.fd for key, _ in self._selector.select(timeout)]
-        if self._wake_up.fileno in ready:
-            self._wake_up.clear()
-            ready.remove(self._wake_up.fileno)
-        return ready
+        return [(key.fd, mask) for key, mask in self._selector.select(timeout)]
 
     def wake(self) -> None:
         self._wake_up.wake()
+
+    def woken(self) -> None:
+        self._wake_up.clear()
 
     def close(self) -> None:
         self._selector.close()

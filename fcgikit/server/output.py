@@ -1,0 +1,156 @@
+"""The way out of a connection: whole records, in order, to a peer that may be slow.
+
+Whoever has output writes it. ``lock`` keeps the pieces of one write together; it may be held
+while the peer takes its time, up to ``write_timeout``.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import socket
+import struct
+import threading
+from contextlib import suppress
+
+from ..errors import ClientDisconnected
+from ..protocols.interface import Buffers
+
+log = logging.getLogger("fcgikit.server")
+
+MAX_UNSENT = 64 * 1024
+"""Bytes of automatic answers that may wait for a peer that sends but does not read."""
+
+_IOV_MAX = 512  # buffers per sendmsg; Linux takes 1024
+_DONTWAIT = socket.MSG_DONTWAIT
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+def wait_for(fileno: int, what: int, timeout: float) -> bool:
+    """Wait for ``select.POLLIN`` or ``POLLOUT`` on a descriptor; ``False`` after *timeout* s."""
+    poller = select.poll()
+    poller.register(fileno, what)
+    return bool(poller.poll(timeout * 1000))
+
+
+class Output:
+    """Writes to one socket; any thread may call. *timeout*: ``write_timeout``, in seconds."""
+
+    __slots__ = ("_socket", "_timeout", "_unsent", "_unsent_lock", "broken", "lock")
+
+    def __init__(self, sock: socket.socket, timeout: float) -> None:
+        self._socket = sock
+        self._timeout = timeout
+        self._unsent = b""  # automatic answers that found the way blocked
+        self._unsent_lock = threading.Lock()
+        self.lock = threading.Lock()
+        self.broken = False  # nothing more can be written
+
+    def write(self, buffers: Buffers) -> None:
+        """Write all of *buffers*, waiting as long as need be. Raises ``ClientDisconnected``."""
+        with self.lock:
+            self._write(buffers)
+        if self._unsent:
+            self._flush()
+
+    def write_file(self, frame: tuple[bytes, int, bytes], fileno: int, offset: int) -> None:
+        """Write ``(before, size, after)`` with *size* bytes of a file in the middle.
+
+        Raises ``ClientDisconnected``; also when the file has become shorter: what the peer was
+        promised cannot be sent any more.
+        """
+        before, size, after = frame
+        os.set_blocking(self._socket.fileno(), False)  # sendfile knows no MSG_DONTWAIT
+        with self.lock:
+            if before:
+                self._write([before])
+            while size:
+                try:
+                    sent = os.sendfile(self._socket.fileno(), fileno, offset, size)
+                except BlockingIOError:
+                    self._wait()
+                    continue
+                except OSError:
+                    sent = 0
+                if not sent:
+                    raise self._lost()
+                offset += sent
+                size -= sent
+            if after:
+                self._write([after])
+
+    def reply(self, answer: bytes) -> bool:
+        """Write what a chapter answers by itself, without ever waiting for the peer.
+
+        What does not go out now goes with the next write; ``False`` if too much has gathered.
+        """
+        with self._unsent_lock:
+            self._unsent += answer
+        self._flush()
+        return len(self._unsent) <= MAX_UNSENT
+
+    def reset_on_close(self) -> None:
+        """Let the end be seen as a cut: RST on TCP; a Unix socket knows only its end."""
+        self.broken = True
+        if self._socket.family != socket.AF_UNIX:
+            with suppress(OSError):
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+
+    def _write(self, buffers: Buffers) -> None:
+        if self.broken:
+            raise self._lost()
+        try:
+            if len(buffers) == 1:
+                sent = self._socket.send(buffers[0], _DONTWAIT)
+                if sent == len(buffers[0]):
+                    return
+            else:
+                sent = self._socket.sendmsg(buffers[:_IOV_MAX], [], _DONTWAIT)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            raise self._lost() from None
+        self._write_rest(buffers, sent)
+
+    def _write_rest(self, buffers: Buffers, sent: int) -> None:
+        """Go on after the first *sent* bytes, at the pace of the peer."""
+        pending = [memoryview(buffer) for buffer in buffers]
+        first = 0
+        while True:
+            while first < len(pending) and sent >= len(pending[first]):
+                sent -= len(pending[first])
+                first += 1
+            if first == len(pending):
+                return
+            pending[first] = pending[first][sent:]
+            try:
+                sent = self._socket.sendmsg(pending[first : first + _IOV_MAX], [], _DONTWAIT)
+            except BlockingIOError:
+                sent = 0
+                self._wait()
+            except OSError:
+                raise self._lost() from None
+
+    def _wait(self) -> None:
+        if not wait_for(self._socket.fileno(), select.POLLOUT, self._timeout):
+            log.warning("a peer took no output for %g s (setting: write_timeout)", self._timeout)
+            raise self._lost()
+
+    def _lost(self) -> ClientDisconnected:
+        self.broken = True
+        return ClientDisconnected("the front end does not take the response any more")
+
+    def _flush(self) -> None:
+        """Write what waits, unless somebody is writing: then that thread does it after."""
+        while self._unsent and not self.broken and self.lock.acquire(blocking=False):
+            try:
+                with self._unsent_lock:
+                    sent = self._socket.send(self._unsent, _DONTWAIT)
+                    self._unsent = self._unsent[sent:]
+            except BlockingIOError:
+                return
+            except OSError:
+                self.broken = True
+            finally:
+                self.lock.release()
