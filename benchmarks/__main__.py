@@ -30,9 +30,10 @@ from tests.e2e.process import PATIENCE, ROOT, Process
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 NOTES = """
-Compare the CPU time, user and system, of all the server's processes for one request: it hardly
-depends on what else runs here. Requests per second are in the JSON file only: load generator,
-nginx and server share this machine's cores.
+Compare the CPU time, user and system, of all the server's processes for one request: median
+(lowest-highest round), and the ratio to the first row round by round. A wide spread means that
+something else ran here: then trust the ratios, or repeat. Requests per second are in the JSON
+file only, and mean little: load generator, nginx and server share this machine's cores.
 kept: nginx keeps its connections to the server; one-shot: it opens one for each request. uWSGI
 closes every FastCGI connection and gunicorn sync every HTTP one: for these, both are one-shot.
 gunicorn speaks HTTP and adds its own Date and Server headers; n threads: as many as it likes.
@@ -99,24 +100,27 @@ def start(server: Server, stack: contextlib.ExitStack, directory: str, number: i
 
 
 def cell(contestant: Contestant, reference: Contestant | None, way: str) -> str:
-    """Median, spread, and ratio to the reference's median the same way."""
+    """Median, spread, and the median of the ratios to the reference in the same round."""
     figures = contestant.cpu.get(way)
     if not figures:
         return f"{'-':>7}{'':22}"
     median = statistics.median(figures)
     text = f"{median:7.1f} ({min(figures):.1f}-{max(figures):.1f})".ljust(23)
-    ratio = f"{median / statistics.median(reference.cpu[way]):.2f}x" if reference else ""
+    ratio = ""
+    if reference is not None:
+        pairs = zip(figures, reference.cpu[way], strict=True)
+        ratio = f"{statistics.median(own / other for own, other in pairs):.2f}x"
     return f"{text}{ratio:>6}"
 
 
 def table(contestants: list[Contestant]) -> str:
     reference = next((c for c in contestants if c.server is REFERENCE), None)
     lines = [
-        f"{'':24}{'protocol':10}{'threads':>7}   {'kept: us per request':30}one-shot",
+        f"{'':28}{'protocol':10}{'threads':>7}   {'kept: us per request':30}one-shot",
     ]
     for c in contestants:
         name = f"{c.server.name} {c.server.version}"
-        row = f"{name:24}{c.server.protocol:10}{c.server.threads:>7} "
+        row = f"{name:28}{c.server.protocol:10}{c.server.threads:>7} "
         lines.append(row + " ".join(cell(c, reference, way) for way in ("kept", "one-shot")))
     return "\n".join(lines)
 
