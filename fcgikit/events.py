@@ -139,6 +139,13 @@ class EndOfResponse:
 
 
 @dataclass(slots=True)
+class CutOff:
+    """The answer breaks off here, and the connection with it; the front end shall see that."""
+
+    request_id: int
+
+
+@dataclass(slots=True)
 class Refused:
     """The chapter has refused a request; its answer is already in ``data_to_send()``.
 
@@ -188,6 +195,7 @@ Event: TypeAlias = (
     | ResponseBody
     | Diagnostic
     | EndOfResponse
+    | CutOff
     | Refused
     | GetValues
     | Values

@@ -15,15 +15,17 @@ import select
 import socket
 import threading
 import time
+from contextlib import suppress
 from math import inf
 from typing import Any, Protocol
 
 from ..config import Config
-from ..errors import RemoteProtocolError, Scope
+from ..errors import ClientDisconnected, RemoteProtocolError, Scope
 from ..events import (
     Abort,
     Body,
     Closed,
+    CutOff,
     EndOfBody,
     EndOfFilterData,
     Event,
@@ -249,6 +251,12 @@ class ServerConnection:
             assert self.chapter is not None
             return self.chapter.must_close or self.eof or self.output.broken or self.lingering
 
+    def cut_off(self, event: CutOff) -> None:
+        """End in the middle of an answer, so that the peer sees it (rule R22)."""
+        with suppress(ClientDisconnected):
+            self.send(event)
+        self.output.reset_on_close()
+
     def finish(self) -> None:
         """Take no further request after those that run."""
         with self.lock:
@@ -263,8 +271,8 @@ class ServerConnection:
                 return False
         elif self.output.broken or (self.eof and not self.exchanges):
             pass
-        elif chapter is None or not chapter.must_close:
-            return False
+        elif self.exchanges or chapter is None or not chapter.must_close:
+            return False  # an exchange is there until its last byte is written
         elif not (self.eof or chapter.input_complete):
             with self.lock:
                 self._linger(now)

@@ -13,7 +13,7 @@ from ..errors import (
     ClientDisconnected,
     RequestError,
 )
-from ..events import EndOfResponse, Event, ProtocolStatus, Request, Response, ResponseBody
+from ..events import CutOff, EndOfResponse, Event, ProtocolStatus, Request, Response, ResponseBody
 from ..protocols.cgi import refusal
 from .spool import Spool
 
@@ -163,7 +163,7 @@ class ServerExchange:
             self.send(EndOfResponse(self.request.request_id, app_status=1))
         else:
             self._ended = True
-            connection.output.reset_on_close()
+            connection.cut_off(CutOff(self.request.request_id))
 
     def refuse(self, status: int, explanation: str, protocol_status: ProtocolStatus) -> None:
         """Answer without an application: a full response, then its end (rule R5)."""

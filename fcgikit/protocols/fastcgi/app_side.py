@@ -25,6 +25,7 @@ from ...events import (
     Role,
 )
 from .. import cgi
+from ..answers import HEAD, IDLE, RESPONSE_EVENTS
 from ..interface import Buffers
 from ..stray import describe
 from . import constants as fcgi
@@ -32,6 +33,7 @@ from . import states
 from .pairs import decode_pairs, decode_params, encode_pairs
 from .records import (
     MAX_CONTENT,
+    Record,
     RecordReader,
     decode_begin_request,
     encode_answer,
@@ -44,7 +46,6 @@ from .records import (
 
 _ROLES = {role.value: role for role in Role}
 _ACTIONS = states.REQUEST_RECORDS
-_NEXT = states.RESPONSE_EVENTS
 
 
 class OpenRequest:
@@ -58,7 +59,7 @@ class OpenRequest:
         self.keep_conn = keep_conn
         self.after_stream = states.AFTER_STREAM[role]
         self.state: str = states.PARAMS
-        self.answer: str = states.HEAD
+        self.answer: str = HEAD
         self.params: list[bytes] = []
         self.params_size = 0
         self.stderr_open = False
@@ -147,18 +148,12 @@ class AppSide:
         events.append(Closed(error))
         return events
 
-    def _receive_records(self, records: list[tuple[int, int, bytes]], events: list[Event]) -> None:
+    def _receive_records(self, records: list[Record], events: list[Event]) -> None:
         fresh: Request | None = None  # the request whose body may still travel with it
         for type_, request_id, content in records:
-            if request_id == fcgi.FCGI_NULL_REQUEST_ID:
-                self._receive_management(type_, content)
-                continue
             request = self._open.get(request_id)
             if request is None:
-                if _ACTIONS[states.IDLE].get(type_) is states.BEGIN:
-                    self._begin(request_id, content, events)
-                elif request_id in self._late:
-                    self._skip_late(type_, request_id, content)
+                self._receive_unopened(type_, request_id, content, events)
                 continue
             action = _ACTIONS[request.state].get(type_, states.SKIP)
             if action is states.TAKE:
@@ -178,6 +173,17 @@ class AppSide:
                     f"{fcgi.RECORD_NAMES[type_]} for request {request_id}, "
                     f"which is in state {request.state}"
                 )
+
+    def _receive_unopened(
+        self, type_: int, request_id: int, content: bytes, events: list[Event]
+    ) -> None:
+        """A record for an id that has no open request."""
+        if request_id == fcgi.FCGI_NULL_REQUEST_ID:
+            self._receive_management(type_, content)
+        elif _ACTIONS[IDLE].get(type_) is states.BEGIN:
+            self._begin(request_id, content, events)
+        elif request_id in self._late:
+            self._skip_late(type_, request_id, content)
 
     def _begin(self, request_id: int, content: bytes, events: list[Event]) -> None:
         role_number, keep_conn = decode_begin_request(content)
@@ -299,7 +305,7 @@ class AppSide:
         request = self._open.get(request_id)
         if request is None:
             raise LocalProtocolError(f"request {request_id} is not open")
-        next_state = _NEXT[request.answer].get(type(event))
+        next_state = RESPONSE_EVENTS[request.answer].get(type(event))
         if next_state is None:
             raise LocalProtocolError(
                 f"{type(event).__name__} while the answer is in state {request.answer}"
@@ -312,8 +318,9 @@ class AppSide:
         if isinstance(event, Diagnostic):
             request.stderr_open = request.stderr_open or bool(event.data)
             return encode_stream(fcgi.FCGI_STDERR, request_id, event.data) if event.data else []
-        assert isinstance(event, EndOfResponse)
-        return [self._end(request_id, request, event.app_status, event.protocol_status)]
+        if isinstance(event, EndOfResponse):
+            return [self._end(request_id, request, event.app_status, event.protocol_status)]
+        return [self._cut_off(request_id, request)]
 
     def frame_body(self, request_id: int, count: int) -> tuple[bytes, int, bytes]:
         """See :class:`~fcgikit.protocols.interface.Connection`."""
@@ -340,6 +347,18 @@ class AppSide:
             end = encode_record(fcgi.FCGI_STDERR, request_id) + end
         self._close_request(request_id, request)
         return end
+
+    def _cut_off(self, request_id: int, request: OpenRequest) -> bytes:
+        """An empty FCGI_GET_VALUES_RESULT that nobody has asked for.
+
+        Without FCGI_KEEP_CONN nginx takes the end of the connection for the end of the answer,
+        whether FCGI_END_REQUEST came or not. A management record here is an error to it, so it
+        drops the client's connection; being empty, it adds nothing to the page of a front end
+        that does not look.
+        """
+        self._close_request(request_id, request)
+        self._closing = True
+        return encode_record(fcgi.FCGI_GET_VALUES_RESULT, fcgi.FCGI_NULL_REQUEST_ID)
 
     def _close_request(self, request_id: int, request: OpenRequest) -> None:
         del self._open[request_id]

@@ -16,15 +16,12 @@ from typing import Final
 from ...events import (
     Abort,
     Body,
-    Diagnostic,
     EndOfBody,
     EndOfFilterData,
-    EndOfResponse,
     FilterData,
-    Response,
-    ResponseBody,
     Role,
 )
+from ..answers import BODY, HEAD, IDLE
 from . import constants as fcgi
 
 
@@ -48,8 +45,7 @@ VIOLATION: Final = Action.VIOLATION
 
 # -- the request half: from the web server to the application ------------------------------
 
-# States; IDLE is any id that has no request.
-IDLE: Final = "IDLE"
+# States, named for the stream that comes next; IDLE is any id that has no request.
 PARAMS: Final = "PARAMS"
 STDIN: Final = "STDIN"
 DATA: Final = "DATA"
@@ -113,15 +109,7 @@ REQUEST_EVENTS: Final[dict[str, frozenset[type]]] = {
 
 # -- the response half: from the application to the web server -----------------------------
 
-HEAD: Final = "HEAD"
-BODY: Final = "BODY"
-ENDED: Final = "ENDED"
-
-RESPONSE_EVENTS: Final[dict[str, dict[type, str]]] = {
-    HEAD: {Response: BODY, Diagnostic: HEAD, EndOfResponse: ENDED},
-    BODY: {ResponseBody: BODY, Diagnostic: BODY, EndOfResponse: ENDED},
-}
-"""state -> event -> next state, as the application sends."""
+# What the application may send is the same in every chapter: see answers.py.
 
 RESPONSE_RECORDS: Final = {
     IDLE: {

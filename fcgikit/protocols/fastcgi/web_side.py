@@ -26,6 +26,7 @@ from ...events import (
     Values,
 )
 from .. import cgi
+from ..answers import BODY, HEAD, IDLE
 from ..interface import Buffers
 from . import constants as fcgi
 from . import states
@@ -50,7 +51,7 @@ class SentRequest:
         self.role = role
         self.keep_conn = keep_conn
         self.state: str = states.AFTER_STREAM[role][states.PARAMS]
-        self.answer: str = states.HEAD
+        self.answer: str = HEAD
         self.head = cgi.HeadReader()
 
 
@@ -128,7 +129,7 @@ class WebSide:
         self, type_: int, request_id: int, content: bytes, events: list[Event]
     ) -> None:
         request = self._open.get(request_id)
-        state = states.IDLE if request is None else request.answer
+        state = IDLE if request is None else request.answer
         action = states.RESPONSE_RECORDS[state].get(type_, states.SKIP)
         if request is None or action is states.SKIP:
             return
@@ -140,7 +141,7 @@ class WebSide:
             pass  # END_REQUEST ends an answer; the empty record before it is optional in practice
         elif type_ == fcgi.FCGI_STDERR:
             events.append(Diagnostic(request_id, content))
-        elif state is states.BODY:
+        elif state is BODY:
             events.append(ResponseBody(request_id, content))
         else:
             self._receive_head(request_id, request, content, events)
@@ -157,7 +158,7 @@ class WebSide:
             return
         if parsed is not None:
             status, reason, headers, rest = parsed
-            request.answer = states.BODY
+            request.answer = BODY
             events.append(Response(request_id, status, reason, headers, rest))
 
     def _receive_management(self, type_: int, content: bytes, events: list[Event]) -> None:

@@ -16,9 +16,10 @@ from ...events import (
     ResponseBody,
 )
 from .. import cgi
+from ..answers import BODY, ENDED, HEAD, IDLE, RESPONSE_EVENTS
 from ..interface import Buffers
 from .codec import Codec
-from .states import BODY, ENDED, HEAD, IDLE, REQUEST_ID, RESPONSE_EVENTS, check_id
+from .states import REQUEST_ID, check_id
 
 
 class AppSide:

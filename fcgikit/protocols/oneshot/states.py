@@ -1,6 +1,6 @@
-"""What may be said next, in tables: both halves of the one request.
+"""What a web server may say next, in a table; ``answers.py`` has the application's half.
 
-A state names the part that comes next; IDLE: nothing may be said yet.
+A state names the part that comes next; IDLE: nothing has been said yet.
 """
 
 from __future__ import annotations
@@ -11,21 +11,14 @@ from ...errors import LocalProtocolError
 from ...events import (
     Abort,
     Body,
-    Diagnostic,
     EndOfBody,
-    EndOfResponse,
     Event,
     Request,
-    Response,
-    ResponseBody,
 )
+from ..answers import BODY, ENDED, IDLE
 
 REQUEST_ID: Final = 1
 
-IDLE: Final = "IDLE"
-HEAD: Final = "HEAD"
-BODY: Final = "BODY"
-ENDED: Final = "ENDED"
 
 REQUEST_EVENTS: Final[dict[str, dict[type[Event], str]]] = {
     IDLE: {Request: BODY},
@@ -33,15 +26,6 @@ REQUEST_EVENTS: Final[dict[str, dict[type[Event], str]]] = {
     ENDED: {Abort: ENDED},
 }
 """state -> event -> next state, as the web server sends."""
-
-RESPONSE_EVENTS: Final[dict[str, dict[type[Event], str]]] = {
-    IDLE: {},
-    HEAD: {Response: BODY, Diagnostic: HEAD, EndOfResponse: ENDED},
-    BODY: {ResponseBody: BODY, Diagnostic: BODY, EndOfResponse: ENDED},
-    ENDED: {},
-}
-"""state -> event -> next state, as the application sends."""
-
 
 def check_id(event: Event) -> None:
     """Raise ``LocalProtocolError`` for an event of a request that cannot exist here."""

@@ -18,9 +18,10 @@ from ...events import (
     Role,
 )
 from .. import cgi
+from ..answers import BODY, ENDED, HEAD, IDLE
 from ..interface import Buffers
 from .codec import Codec, decimal
-from .states import BODY, ENDED, HEAD, IDLE, REQUEST_EVENTS, REQUEST_ID, check_id
+from .states import REQUEST_EVENTS, REQUEST_ID, check_id
 
 
 class WebSide:

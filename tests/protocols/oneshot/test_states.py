@@ -6,15 +6,8 @@ import pytest
 
 from fcgikit.errors import LocalProtocolError
 from fcgikit.events import Body, Closed, GetValues
-from fcgikit.protocols.oneshot.states import (
-    BODY,
-    ENDED,
-    HEAD,
-    IDLE,
-    REQUEST_EVENTS,
-    RESPONSE_EVENTS,
-    check_id,
-)
+from fcgikit.protocols.answers import BODY, ENDED, HEAD, IDLE, RESPONSE_EVENTS
+from fcgikit.protocols.oneshot.states import REQUEST_EVENTS, check_id
 
 
 @pytest.mark.parametrize("table", [REQUEST_EVENTS, RESPONSE_EVENTS])
