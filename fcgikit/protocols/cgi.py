@@ -27,17 +27,14 @@ def encode_head(status: int, reason: str, headers: Headers) -> bytes:
     Last, because HAProxy before 2025-02 turns every status into 302 when ``Location`` comes
     after it (rule R6). Names and values must be free of CR and LF and within latin-1.
     """
-    lines = [f"{name}: {value}\r\n" for name, value in headers]
-    lines.append(f"Status: {status} {reason}\r\n\r\n")
-    return "".join(lines).encode("latin-1")
+    fields = "".join([f"{name}: {value}\r\n" for name, value in headers])
+    return f"{fields}Status: {status} {reason}\r\n\r\n".encode("latin-1")
 
 
 def encode_status_line_head(status: int, reason: str, headers: Headers) -> bytes:
     """A head block that begins with ``HTTP/1.1 NNN Reason``, as mod_proxy_uwsgi demands."""
-    lines = [f"HTTP/1.1 {status} {reason}\r\n"]
-    lines.extend([f"{name}: {value}\r\n" for name, value in headers])
-    lines.append("\r\n")
-    return "".join(lines).encode("latin-1")
+    fields = "".join([f"{name}: {value}\r\n" for name, value in headers])
+    return f"HTTP/1.1 {status} {reason}\r\n{fields}\r\n".encode("latin-1")
 
 
 def refusal(status: int, explanation: str) -> tuple[str, Headers, bytes]:

@@ -300,17 +300,17 @@ class AppSide:
     # -- events in, bytes out -----------------------------------------------------------
 
     def send(self, event: Event) -> Buffers:
-        """The records of a Response, ResponseBody, Diagnostic or EndOfResponse."""
+        """The records of a Response, ResponseBody, Diagnostic, EndOfResponse or CutOff."""
         request_id: int = getattr(event, "request_id", 0)
         request = self._open.get(request_id)
         if request is None:
             raise LocalProtocolError(f"request {request_id} is not open")
-        next_state = RESPONSE_EVENTS[request.answer].get(type(event))
-        if next_state is None:
+        answer = RESPONSE_EVENTS[request.answer].get(type(event))
+        if answer is None:
             raise LocalProtocolError(
                 f"{type(event).__name__} while the answer is in state {request.answer}"
             )
-        request.answer = next_state
+        request.answer = answer
         if isinstance(event, Response):
             return self._send_response(event, request)
         if isinstance(event, ResponseBody):

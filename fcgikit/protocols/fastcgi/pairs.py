@@ -42,9 +42,11 @@ def decode_params(block: bytes) -> dict[str, str]:
     position, end, count = 0, len(block), 0
     try:
         while position < end:
-            name_size, value_size = block[position], block[position + 1]
-            start = position + 2
-            if name_size > 127 or value_size > 127:
+            name_size = block[position]
+            value_size = block[position + 1]
+            if name_size | value_size < 128:
+                start = position + 2
+            else:
                 name_size, value_size, start = _decode_sizes(block, position)
             value_start = start + name_size
             position = value_start + value_size

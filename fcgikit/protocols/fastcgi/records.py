@@ -16,10 +16,15 @@ HEADER = struct.Struct(">BBHHBx")
 """version, type, requestId, contentLength, paddingLength, reserved"""
 
 _BEGIN_REQUEST = struct.Struct(">BBHHBxHB5x")
-_END_RESPONSE = struct.Struct(">BBHHBxBBHHBxIB3x")
+_END_RESPONSE = struct.Struct(">2sH6sH4sIB3x")
 _UNKNOWN_TYPE = struct.Struct(">BBHHBxB7x")
 _BEGIN_BODY = struct.Struct(">HB")
 _END_BODY = struct.Struct(">IB")
+
+# The two records that end an answer differ in nothing but id and status: packed around these.
+_STDOUT_TYPE = bytes((fcgi.FCGI_VERSION_1, fcgi.FCGI_STDOUT))
+_NO_CONTENT_END_TYPE = bytes((0, 0, 0, 0, fcgi.FCGI_VERSION_1, fcgi.FCGI_END_REQUEST))
+_EIGHT_BYTES = bytes((0, 8, 0, 0))
 
 MAX_CONTENT = 65528
 """Bytes of content we put into one record: the most that stays aligned to eight bytes."""
@@ -124,8 +129,7 @@ def encode_answer(request_id: int, stdout: bytes) -> bytes:
 def encode_end_of_response(request_id: int, app_status: int, status: ProtocolStatus) -> bytes:
     """The end of the STDOUT stream and FCGI_END_REQUEST (section 5.5)."""
     return _END_RESPONSE.pack(
-        fcgi.FCGI_VERSION_1, fcgi.FCGI_STDOUT, request_id, 0, 0,
-        fcgi.FCGI_VERSION_1, fcgi.FCGI_END_REQUEST, request_id, 8, 0,
+        _STDOUT_TYPE, request_id, _NO_CONTENT_END_TYPE, request_id, _EIGHT_BYTES,
         app_status, status,
     )  # fmt: skip
 
