@@ -10,8 +10,8 @@ import asyncio
 from collections import deque
 from typing import cast
 
+from ..addresses import socket_address
 from ..config import DEFAULT, Config
-from ..errors import ConfigError
 from ..events import Event, Side
 from ..protocols import PROTOCOLS
 from ..protocols.interface import Connection
@@ -24,17 +24,15 @@ async def connect(
 
     Raises ``OSError`` when nobody answers there, ``ConfigError`` for an address that is none.
     """
+    target = socket_address(address, "address")
 
     def make() -> WorkerConnection:
         return WorkerConnection(PROTOCOLS[protocol](Side.WEB, config), config.body_window)
 
     loop = asyncio.get_running_loop()
-    if address.startswith("unix:"):
-        return (await loop.create_unix_connection(make, address[len("unix:") :]))[1]
-    host, colon, port = address.rpartition(":")
-    if not colon or not host or not port.isdecimal():
-        raise ConfigError(f"address {address!r}: use unix:PATH, HOST:PORT or [IPV6]:PORT")
-    return (await loop.create_connection(make, host.strip("[]"), int(port)))[1]
+    if isinstance(target, str):
+        return (await loop.create_unix_connection(make, target))[1]
+    return (await loop.create_connection(make, *target))[1]
 
 
 class WorkerConnection(asyncio.Protocol):

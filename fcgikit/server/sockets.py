@@ -21,6 +21,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from ..addresses import SocketAddress, socket_address
 from ..config import Config
 from ..errors import ConfigError
 
@@ -40,7 +41,7 @@ FIRST_ACTIVATED = 3
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 Networks: TypeAlias = tuple[Network, ...]
-Address: TypeAlias = str | tuple[str, int] | int
+Address: TypeAlias = SocketAddress | int
 """The path of a Unix socket, host and port, or a file descriptor."""
 
 
@@ -121,16 +122,11 @@ def open_listener(address: str, config: Config) -> Listener:
 
 def parse_address(text: str) -> Address:
     """Path, ``(host, port)`` or file descriptor of an address as the module describes it."""
-    if match := re.fullmatch(r"unix:(?://)?([^\0]+)", text):
-        return match[1]
     if match := re.fullmatch(r"fd://([0-9]{1,9})", text):
         return int(match[1])
-    match = re.fullmatch(r"(?:tcp://)?(?:\[([^]\s]+)\]|([^][:/\s]*)):([0-9]{1,5})", text)
-    if match is None or int(match[3]) > 65535:
-        raise ConfigError(
-            f"bind {text!r} is no address: write unix:PATH, HOST:PORT, [IPV6]:PORT or fd://N"
-        )
-    return match[1] or match[2] or "0.0.0.0", int(match[3])
+    if text.startswith(":"):
+        text = f"0.0.0.0{text}"
+    return socket_address(text, "bind", also="fd://N")
 
 
 def is_listening(fd: int) -> bool:
