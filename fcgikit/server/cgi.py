@@ -5,13 +5,16 @@ The way in for an ``index.fcgi`` on a host that runs it as a plain CGI script.
 
 from __future__ import annotations
 
+import logging
 import os
+import sys
 
 from ..config import Config
 from ..errors import BodyTooLarge, BodyTruncated, ClientDisconnected, LocalProtocolError
 from ..events import Diagnostic, EndOfResponse, Event, Request, Response, ResponseBody
 from ..gateways.interface import Gateway
 from ..protocols.cgi import encode_head
+from ..protocols.oneshot import decimal
 
 _PIECE = 65536
 
@@ -20,9 +23,8 @@ class Exchange:
     """The request of this process, between file descriptors."""
 
     def __init__(self, config: Config, params: dict[str, str], stdin: int, stdout: int) -> None:
-        length = params.get("CONTENT_LENGTH", "")
         # Without a length there is no body: reading on could wait for ever (section 4.2).
-        self._expected = int(length) if length.isdecimal() else 0
+        self._expected = decimal(params.get("CONTENT_LENGTH", "")) or 0
         self._too_large = self._expected > config.max_body_size
         self._stdin = stdin
         self._stdout = stdout
@@ -42,13 +44,17 @@ class Exchange:
         return data
 
     def send(self, event: Event) -> None:
-        """Write a part of the answer to standard output, diagnostics to standard error."""
+        """Write a part of the answer to standard output, diagnostics to standard error.
+
+        There the web server's error log takes them, once: not again where the log goes there too.
+        """
         if isinstance(event, Response):
             self._write(encode_head(event.status, event.reason, event.headers) + event.body)
         elif isinstance(event, ResponseBody):
             self._write(event.data)
         elif isinstance(event, Diagnostic):
-            os.write(2, event.data)
+            if not _log_is_on_stderr():
+                os.write(2, event.data)
         elif not isinstance(event, EndOfResponse):
             raise LocalProtocolError(f"{type(event).__name__} is no part of an answer")
 
@@ -74,6 +80,22 @@ class Exchange:
         except (BrokenPipeError, ConnectionResetError) as error:
             self.aborted = True
             raise ClientDisconnected("the web server no longer reads the answer") from error
+
+
+def _log_is_on_stderr() -> bool:
+    """Whether ``wsgi.errors`` reaches standard error through the log already."""
+    logger: logging.Logger | None = logging.getLogger("fcgikit.application")
+    if not logger.isEnabledFor(logging.ERROR):
+        return False
+    handlers: list[logging.Handler] = []
+    while logger is not None:
+        handlers += logger.handlers
+        logger = logger.parent if logger.propagate else None
+    # Without any handler Python writes to standard error.
+    return not handlers or any(
+        handler.level <= logging.ERROR and getattr(handler, "stream", None) is sys.stderr
+        for handler in handlers
+    )
 
 
 def started_as_cgi() -> bool:
