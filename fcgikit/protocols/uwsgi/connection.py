@@ -1,6 +1,6 @@
 """uwsgi: one packet of CGI variables, then CONTENT_LENGTH bytes of body.
 
-Of the packet types only 0, a WSGI request, is ours.
+Of the packet types only 0, a WSGI request, is ours; front ends send both modifiers as 0.
 """
 
 from __future__ import annotations
@@ -42,9 +42,14 @@ class UwsgiCodec:
             raise refusal(f"modifier1 {modifier1} is not served here; remove uwsgi_modifier1")
         if len(data) < HEADER.size:
             return None
-        end = HEADER.size + HEADER.unpack_from(data)[1]
-        if end - HEADER.size > limit:
+        _, size, modifier2 = HEADER.unpack_from(data)
+        if modifier2:
+            raise refusal(f"modifier2 {modifier2} is not served here; remove uwsgi_modifier2")
+        if not size:
+            raise refusal("the packet holds no CGI variables")
+        if size > limit:
             raise too_many_variables(limit)
+        end = HEADER.size + size
         if len(data) < end:
             return None
         return merge(_decode_vars(bytes(data[HEADER.size : end]))), end

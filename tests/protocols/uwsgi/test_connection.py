@@ -62,6 +62,18 @@ def test_other_packet_types(modifier1: int) -> None:
     assert f"modifier1 {modifier1} " in str(refused(bytes((modifier1,))))
 
 
+@pytest.mark.parametrize("modifier2", [1, 255])
+def test_a_variety_of_the_packet_type(modifier2: int) -> None:
+    error = refused(packet(strings(b"A", b"b"))[:3] + bytes((modifier2,)))
+    assert f"modifier2 {modifier2} is not served here; remove uwsgi_modifier2" in str(error)
+    assert error.status == 400
+
+
+def test_a_packet_without_variables() -> None:
+    error = refused(packet(b""))
+    assert (error.status, str(error)) == (400, "the packet holds no CGI variables")
+
+
 @pytest.mark.parametrize("first", [0x01, 0x16, ord("9"), ord("G")])
 def test_other_protocols(first: int) -> None:
     (event,) = UwsgiConnection(Side.APP, DEFAULT).receive_data(bytes((first,)))
@@ -72,7 +84,7 @@ def test_other_protocols(first: int) -> None:
 @pytest.mark.parametrize("params", [{}, {"CONTENT_LENGTH": ""}, {"CONTENT_LENGTH": "0"}])
 def test_a_request_without_body(params: dict[str, str]) -> None:
     """The front end keeps its end open, so waiting for more would be waiting for ever."""
-    request = Request(1, params, complete=True)
+    request = Request(1, {"REQUEST_METHOD": "GET"} | params, complete=True)
     wire = encode(UwsgiConnection(Side.WEB, DEFAULT), request)
     assert UwsgiConnection(Side.APP, DEFAULT).receive_data(wire) == [request]
 
