@@ -1,0 +1,97 @@
+"""Draws the state diagrams of ``docs/protocol.md`` from the tables that run.
+
+``python -m docs.diagrams`` renews the page; a test says when that is due.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from fcgikit.events import Event
+from fcgikit.protocols import answers
+from fcgikit.protocols.fastcgi import states
+from fcgikit.protocols.fastcgi.constants import RECORD_NAMES
+from fcgikit.protocols.oneshot import states as oneshot
+
+PAGE = Path(__file__).parent / "protocol.md"
+
+_PART = re.compile(r"(<!-- drawn: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+Edges = dict[tuple[str, str], list[str]]
+
+
+def renew(page: str) -> str:
+    """*page* with every part between ``drawn`` and ``end`` made anew."""
+    drawn = parts()
+    return _PART.sub(lambda match: f"{match[1]}{drawn[match[2]]}{match[3]}", page)
+
+
+def parts() -> dict[str, str]:
+    """Everything drawn from a table, by the name the page calls it."""
+    return {
+        "fastcgi-request": _diagram(_fastcgi_request()),
+        "fastcgi-request-records": _record_table(states.REQUEST_RECORDS),
+        "fastcgi-response-records": _record_table(states.RESPONSE_RECORDS),
+        "answer": _diagram(_by_events(answers.RESPONSE_EVENTS)),
+        "oneshot-request": _diagram(_by_events(oneshot.REQUEST_EVENTS)),
+    }
+
+
+def _fastcgi_request() -> Edges:
+    edges: Edges = {}
+    for state, actions in states.REQUEST_RECORDS.items():
+        for type_, action in actions.items():
+            name = RECORD_NAMES[type_]
+            if action is states.BEGIN:
+                edges.setdefault((state, states.PARAMS), []).append(name)
+            elif action is states.ABORT:
+                edges.setdefault((state, states.DONE), []).append(name)
+            elif action is states.TAKE:
+                edges.setdefault((state, state), []).append(name)
+                for after, roles in _after(state).items():
+                    label = f"empty {name} ({', '.join(roles)})"
+                    edges.setdefault((state, after), []).append(label)
+    return edges
+
+
+def _after(state: str) -> dict[str, list[str]]:
+    """What follows when the stream of *state* has ended, and for which roles."""
+    following: dict[str, list[str]] = {}
+    for role, after in states.AFTER_STREAM.items():
+        if state in after:
+            following.setdefault(after[state], []).append(role.name.lower())
+    return following
+
+
+def _by_events(table: Mapping[str, Mapping[type[Event], str]]) -> Edges:
+    edges: Edges = {}
+    for before, transitions in table.items():
+        for event, after in transitions.items():
+            edges.setdefault((before, after), []).append(event.__name__)
+    return edges
+
+
+def _diagram(edges: Edges) -> str:
+    lines = ["```mermaid", "stateDiagram-v2"]
+    lines += [f"    {a} --> {b}: {', '.join(labels)}" for (a, b), labels in edges.items()]
+    return "\n".join([*lines, "```", ""])
+
+
+def _record_table(table: Mapping[str, Mapping[int, states.Action]]) -> str:
+    types = list(dict.fromkeys(type_ for actions in table.values() for type_ in actions))
+    lines = [
+        f"| state | {' | '.join(RECORD_NAMES[type_] for type_ in types)} |",
+        f"|---{'|---' * len(types)}|",
+    ]
+    for state, actions in table.items():
+        cells = [actions[type_].name.lower() for type_ in types]
+        lines.append(f"| {state} | {' | '.join(cells)} |")
+    used = {action for actions in table.values() for action in actions.values()}
+    legend = [f"- *{a.name.lower()}*: {a.value}" for a in states.Action if a in used]
+    return "\n".join([*lines, "", *legend, ""])
+
+
+if __name__ == "__main__":
+    PAGE.write_text(renew(PAGE.read_text()))
