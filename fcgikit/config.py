@@ -13,7 +13,6 @@ from typing import Any
 
 from .errors import ConfigError
 
-
 def option(default: Any, help: str, *, flag: str = "", metavar: str = "", short: str = "") -> Any:
     """A field with its help text; *flag* set to ``"-"`` keeps it off the command line."""
     metadata = {"help": help, "flag": flag, "metavar": metavar, "short": short}
@@ -47,15 +46,20 @@ class Config:
         "that is not loopback: whoever reaches the socket can set every CGI variable. Repeatable.",
         metavar="CIDR",
     )
-    socket_mode: int | None = option(
-        None,
-        "Permissions of a Unix socket, octal (php-fpm's listen.mode). "
-        "Default: what the umask leaves of 0777.",
+    socket_mode: int = option(
+        0o660,
+        "Permissions of a Unix socket, octal, whatever the umask; php-fpm's listen.mode and its "
+        "default. Whoever may write may connect, and can set every CGI variable.",
         metavar="MODE",
     )
-    socket_owner: str = option("", "User that shall own a Unix socket.", metavar="USER")
+    socket_owner: str = option(
+        "", "User that shall own a Unix socket. Default: who we run as.", metavar="USER"
+    )
     socket_group: str = option(
-        "", "Group that shall own a Unix socket, e.g. www-data.", metavar="GROUP"
+        "",
+        "Group that shall own a Unix socket, e.g. www-data: a web server that may not connect "
+        "answers 502. Default: the group we run as.",
+        metavar="GROUP",
     )
 
     # -- how to run the application -------------------------------------------------------

@@ -35,7 +35,6 @@ TYPES: dict[str, Any] = {
     "str": str,
     "str | None": str,
     "tuple[str, ...]": str,
-    "int | None": octal,
 }
 """The option type for each annotation that Config uses."""
 
@@ -68,7 +67,13 @@ def flag(field: dataclasses.Field[Any]) -> str:
 
 def default_text(field: dataclasses.Field[Any]) -> str:
     """The default as one types it; empty where the help text tells it instead."""
+    if _type(field) is octal:
+        return f"{field.default:o}"
     return "" if field.default in (None, "", ()) else str(field.default)
+
+
+def _type(field: dataclasses.Field[Any]) -> Any:
+    return octal if field.metadata["metavar"] == "MODE" else TYPES[str(field.type)]
 
 
 def _option(field: dataclasses.Field[Any]) -> click.Option:
@@ -77,9 +82,9 @@ def _option(field: dataclasses.Field[Any]) -> click.Option:
         declarations.insert(0, field.metadata["short"])
     return click.Option(
         declarations,
-        type=TYPES[str(field.type)],
+        type=_type(field),
         multiple=isinstance(field.default, tuple),
-        default=field.default,
+        default=default_text(field) or field.default,
         show_default=bool(default_text(field)),
         metavar=field.metadata["metavar"] or None,
         help=field.metadata["help"],

@@ -84,9 +84,10 @@ class Exchange:
 
 def _log_is_on_stderr() -> bool:
     """Whether ``wsgi.errors`` reaches standard error through the log already."""
-    logger: logging.Logger | None = logging.getLogger("fcgikit.application")
-    if not logger.isEnabledFor(logging.ERROR):
+    log = logging.getLogger("fcgikit.application")
+    if not log.isEnabledFor(logging.ERROR):
         return False
+    logger: logging.Logger | None = log
     handlers: list[logging.Handler] = []
     while logger is not None:
         handlers += logger.handlers

@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import grp
 import ipaddress
 import logging
 import os
 import pwd
 import re
+import signal
 import socket
 import stat
-from collections.abc import Iterator, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -92,12 +96,42 @@ def listening(config: Config, default: str = DEFAULT_ADDRESS) -> Iterator[list[L
             log.warning("%s is a listening socket that nobody serves: bind names others", address)
     opened: list[Listener] = []
     try:
-        for address in addresses:
-            opened.append(open_listener(address, config))
-        yield opened
+        with _closed_by_signals(opened):
+            for address in addresses:
+                opened.append(open_listener(address, config))
+            yield opened
     finally:
         for listener in opened:
             listener.close()
+
+
+@contextlib.contextmanager
+def _closed_by_signals(opened: list[Listener]) -> Iterator[None]:
+    """Leave no socket file when a signal ends us while the application is still imported.
+
+    A worker that runs has handlers of its own.
+    """
+    pid = os.getpid()
+
+    def end(number: int, frame: object) -> None:
+        if os.getpid() == pid:  # not in a child that the application has forked
+            for listener in opened:
+                listener.close()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    handled: list[signal.Signals] = []
+    if threading.current_thread() is threading.main_thread():
+        fatal = (signal.SIGTERM, signal.SIGHUP)
+        handled = [number for number in fatal if signal.getsignal(number) is signal.SIG_DFL]
+    for number in handled:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in handled:
+            if signal.getsignal(number) is end:
+                signal.signal(number, signal.SIG_DFL)
 
 
 def open_listener(address: str, config: Config) -> Listener:
@@ -203,20 +237,40 @@ def _bind_tcp(address: tuple[str, int], config: Config) -> Listener:
 
 def _bind_unix(path: str, config: Config) -> Listener:
     path = os.path.abspath(path)  # the application may change the directory
-    _remove_stale(path)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener = Listener(sock, f"unix:{path}")
     try:
-        sock.bind(path)
-        listener.path, listener.inode = path, _inode(path)
-        # Nobody can connect before listen(), so there is no moment with other permissions.
-        _set_permissions(path, config)
-        sock.listen(config.backlog)
+        with _locked(os.path.dirname(path)):
+            _remove_stale(path)
+            sock.bind(path)
+            listener.path, listener.inode = path, _inode(path)
+            # Nobody can connect before listen(), so there is no moment with other permissions.
+            _set_permissions(path, config)
+            sock.listen(config.backlog)
         sock.setblocking(False)
     except BaseException:
         listener.close()
         raise
     return listener
+
+
+@contextlib.contextmanager
+def _locked(directory: str) -> Iterator[None]:
+    """Let nobody else who starts now replace a socket file in *directory*.
+
+    A socket that is bound and does not listen yet looks to others as if its process were dead.
+    """
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # it may not be ours to read, or cannot be locked
+            fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+            stack.callback(os.close, fd)
+            for _ in range(100):  # for a second: other programs may hold such a lock for ever
+                try:
+                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    time.sleep(0.01)
+        yield
 
 
 def _remove_stale(path: str) -> None:
@@ -251,8 +305,31 @@ def _set_permissions(path: str, config: Config) -> None:
                 f"socket_owner, socket_group: only root may give unix:{path} to another user; "
                 "a group must be one of our own"
             ) from None
-    if config.socket_mode is not None:
-        os.chmod(path, config.socket_mode)
+    os.chmod(path, config.socket_mode)
+
+
+def who_may_connect(listener: Listener) -> str:
+    """The users that the permissions of our socket file let in; empty where they do not matter."""
+    if not listener.path:
+        return ""
+    status = os.stat(listener.path)
+    if status.st_mode & stat.S_IWOTH:
+        return ""
+    return " and ".join(
+        name
+        for bit, name in (
+            (stat.S_IWUSR, f"user {_name_of(pwd.getpwuid, status.st_uid)}"),
+            (stat.S_IWGRP, f"group {_name_of(grp.getgrgid, status.st_gid)}"),
+        )
+        if status.st_mode & bit
+    )
+
+
+def _name_of(look_up: Callable[[int], Sequence[Any]], number: int) -> str:
+    try:
+        return str(look_up(number)[0])
+    except KeyError:
+        return str(number)
 
 
 def _id_of(setting: str, name: str) -> int:

@@ -14,7 +14,7 @@ from ..config import Config
 from ..errors import ConfigError
 from ..gateways.wsgi import WSGIGateway
 from . import cgi
-from .sockets import Listener, listening
+from .sockets import Listener, listening, who_may_connect
 from .worker import Worker
 
 log = logging.getLogger("fcgikit.server")
@@ -74,6 +74,11 @@ def run(app: WSGIApplication, listeners: list[Listener], config: Config, name: s
     for listener in listeners:
         inherited = ", inherited" if listener.inherited else ""
         log.info("listening on %s (%s%s)", listener.address, config.protocol, inherited)
+        if users := who_may_connect(listener):
+            log.info(
+                "%s: only %s may connect (settings: socket_mode, socket_owner, socket_group)",
+                listener.address, users,
+            )  # fmt: skip
     log.info("application %s, threads %d", name, config.threads)
     gateway = WSGIGateway(
         app,

@@ -36,7 +36,7 @@ def test_every_setting_is_in_a_section() -> None:
 
 def test_every_kind_of_value() -> None:
     assert parse(
-        *("-b", "unix:/run/a.sock", "--bind", "[::1]:9000", "--socket-mode", "0660"),
+        *("-b", "unix:/run/a.sock", "--bind", "[::1]:9000", "--socket-mode", "0606"),
         *(
             "--threads",
             "8",
@@ -49,7 +49,7 @@ def test_every_kind_of_value() -> None:
         ),
     ) == Config(
         bind=("unix:/run/a.sock", "[::1]:9000"),
-        socket_mode=0o660,
+        socket_mode=0o606,
         threads=8,
         graceful_timeout=2.5,
         script_name="",

@@ -11,7 +11,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from grp import getgrgid
 from pathlib import Path
+from pwd import getpwuid
 
 import pytest
 
@@ -27,6 +29,22 @@ def app(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"hello"]
 """
+
+FORKS = (
+    APP
+    + """
+import os, signal, time
+child = os.fork()
+if not child:
+    while True:
+        time.sleep(0.01)
+ended = status = 0
+while not ended:  # Python forgets a signal that comes while it forks
+    os.kill(child, signal.SIGTERM)
+    ended, status = os.waitpid(child, os.WNOHANG)
+print("child:", status, flush=True)
+"""
+)
 
 ROOT = Path(__file__).parents[2]
 LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4} \[(\d+)\] (INFO|WARNING|ERROR) (.*)\n")
@@ -81,12 +99,28 @@ def test_it_serves_says_so_and_stops(directory: Path, number: signal.Signals) ->
     assert "INFO stopped; requests served: 1" in err
 
 
-def test_a_unix_socket_is_gone_afterwards(directory: Path) -> None:
-    arguments = ["-b", f"unix:{directory}/s", "--socket-mode", "600"]
-    with fcgikit(directory, "serve", "hello", *arguments) as process:
-        while not next_message(process).startswith("application"):
+@pytest.mark.parametrize(
+    ("mode", "users"),
+    [
+        ([], "user {user} and group {group}"),
+        (["--socket-mode", "600"], "user {user}"),
+        (["--socket-mode", "666"], ""),
+    ],
+)
+def test_a_unix_socket_says_who_may_connect(directory: Path, mode: list[str], users: str) -> None:
+    with fcgikit(directory, "serve", "hello", "-b", f"unix:{directory}/s", *mode) as process:
+        while not (message := next_message(process)).startswith("listening on"):
             pass
-        assert (directory / "s").stat().st_mode & 0o777 == 0o600
+        message = next_message(process)
+        if users:
+            names = {"user": getpwuid(os.getuid())[0], "group": getgrgid(os.getgid())[0]}
+            assert message == (
+                f"unix:{directory}/s: only {users.format(**names)} may connect"
+                " (settings: socket_mode, socket_owner, socket_group)"
+            )
+            message = next_message(process)
+        assert message.startswith("application")
+        assert (directory / "s").stat().st_mode & 0o777 == int(mode[1] if mode else "660", 8)
         assert scgi_request(f"{directory}/s").endswith(b"hello")
         process.terminate()
         process.communicate()
@@ -127,18 +161,40 @@ def test_a_failed_import_leaves_no_socket(directory: Path) -> None:
     assert not (directory / "s").exists()
 
 
-def test_ctrl_c_while_the_application_is_imported(directory: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [
+        (signal.SIGINT, 130),
+        (signal.SIGTERM, -signal.SIGTERM),
+        (signal.SIGHUP, -signal.SIGHUP),
+    ],
+)
+def test_a_signal_while_the_application_is_imported(
+    directory: Path, number: signal.Signals, status: int
+) -> None:
     (directory / "slow.py").write_text(
         "print('importing', flush=True)\nimport time\ntime.sleep(60)"
     )
     with fcgikit(directory, "serve", "slow", "-b", f"unix:{directory}/s") as process:
         assert process.stdout
         assert process.stdout.readline() == "importing\n"
-        process.send_signal(signal.SIGINT)
+        assert (directory / "s").exists()
+        process.send_signal(number)
         _, err = process.communicate()
-    assert process.returncode == 130
+    assert process.returncode == status
     assert err == ""
     assert not (directory / "s").exists()
+
+
+def test_a_child_of_the_import_does_not_take_the_socket_along(directory: Path) -> None:
+    (directory / "forks.py").write_text(FORKS)
+    with fcgikit(directory, "serve", "forks", "-b", f"unix:{directory}/s") as process:
+        while not next_message(process).startswith("application"):
+            pass
+        assert scgi_request(f"{directory}/s").endswith(b"hello")
+        process.terminate()
+        out, _ = process.communicate()
+    assert out == f"child: {signal.SIGTERM:d}\n"
 
 
 def test_the_log_is_configured_once_and_for_us_alone() -> None:
