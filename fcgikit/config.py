@@ -13,6 +13,7 @@ from typing import Any
 
 from .errors import ConfigError
 
+
 def option(default: Any, help: str, *, flag: str = "", metavar: str = "", short: str = "") -> Any:
     """A field with its help text; *flag* set to ``"-"`` keeps it off the command line."""
     metadata = {"help": help, "flag": flag, "metavar": metavar, "short": short}
