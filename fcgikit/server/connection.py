@@ -53,11 +53,14 @@ class Owner(Protocol):
     def enqueue(self, exchanges: list[ServerExchange]) -> None:
         """Run these requests as soon as a thread is free."""
 
-    def pause(self, connection: ServerConnection) -> None:
-        """Do not poll a connection."""
+    def report(self, connection: ServerConnection) -> None:
+        """Something may be left to receive, and nobody is about to."""
 
-    def resume(self, connection: ServerConnection) -> None:
-        """Poll a connection again that was paused."""
+    def about_to_wait(self) -> None:
+        """The calling thread is going to wait for a peer."""
+
+    def received(self, connection: ServerConnection) -> None:
+        """Everything that had arrived has been received."""
 
     def forget(self, connection: ServerConnection) -> None:
         """The connection is about to be closed."""
@@ -69,10 +72,10 @@ class ServerConnection:
     *inherited* says that whoever started us owns the listening socket, as mod_fcgid does.
     """
 
-    __slots__ = ("_address", "_discarded", "arrived", "arriving", "chapter", "config",
-                 "deadline", "eof", "exchanges", "fileno", "inherited", "lingering", "lock",
-                 "output", "owner", "paused", "reading", "registered", "socket",
-                 "waiting")  # fmt: skip
+    __slots__ = ("_address", "_arrived", "_discarded", "_waiting", "arriving", "chapter",
+                 "config", "deadline", "ending", "eof", "exchanges", "fileno", "inherited",
+                 "lingering", "lock", "output", "owner", "reading", "registered", "socket",
+                 "unreceived")  # fmt: skip
 
     def __init__(
         self, sock: socket.socket, address: Any, config: Config, owner: Owner, *, inherited: bool
@@ -87,14 +90,15 @@ class ServerConnection:
         if config.protocol != "auto":
             self.chapter = PROTOCOLS[config.protocol](Side.APP, config)
         self.exchanges: dict[int, ServerExchange] = {}
-        self.output = Output(sock, config.write_timeout)
         self.lock = threading.Lock()
-        self.arrived = threading.Condition(self.lock)
-        self.waiting = 0  # threads in wait_for_arrival()
+        self.output = Output(sock, config.write_timeout, owner.about_to_wait)
+        self._arrived: threading.Condition | None = None
+        self._waiting = 0  # threads in wait_for_arrival()
         self.reading = False
+        self.unreceived = False  # something may have arrived that no report will tell of
         self.registered = False  # the poller knows the socket
-        self.paused = False  # the poller knows it, and is silent
-        self.eof = False
+        self.ending = False  # the poller has seen the end, which may stand behind data
+        self.eof = False  # we have received the end
         self.lingering = False  # our half is closed; the peer's rest is discarded
         self.deadline = inf
         self.arriving = False  # a request has begun to arrive, and deadline is set for it
@@ -116,39 +120,47 @@ class ServerConnection:
     # -- receiving ------------------------------------------------------------------------
 
     def take_reader_place(self) -> bool:
-        """Become the one reader; if somebody is, or nobody should read now, be polled no more."""
+        """Become the one reader; if somebody is, or nobody should read now, remember the call."""
         with self.lock:
-            free = not self.reading
-            if free and len(self.exchanges) == 1 and not self.lingering:
-                (exchange,) = self.exchanges.values()
-                free = not exchange.window_full
-            if free:
-                self.reading = True
-            elif not self.paused and self.registered:
-                self.paused = True
-                self.owner.pause(self)
-            return free
+            if self.reading or self._window_full:
+                self.unreceived = True
+                return False
+            self.reading = True
+            return True
+
+    @property
+    def _window_full(self) -> bool:
+        """A lone request has body enough to read; more would only fill memory."""
+        if len(self.exchanges) != 1 or self.lingering:
+            return False
+        (exchange,) = self.exchanges.values()
+        return exchange.window_full
 
     def wait_for_arrival(self, timeout: float) -> None:
         """With the lock held: wait until the present reader has received something."""
-        self.waiting += 1
-        self.arrived.wait(timeout)
-        self.waiting -= 1
+        if self._arrived is None:
+            self._arrived = threading.Condition(self.lock)
+        self.owner.about_to_wait()
+        self._waiting += 1
+        self._arrived.wait(timeout)
+        self._waiting -= 1
 
     def receive(self, timeout: float) -> list[ServerExchange] | None:
         """Receive once, as the reader, waiting up to *timeout* seconds; leave the place then.
 
         Returns the exchanges that begin with what has arrived; ``None`` if nothing has. The
-        stream's end is something.
+        stream's end is something. ``unreceived`` says whether to come back.
         """
         while True:
             try:
                 data = self.socket.recv(RECEIVE_SIZE, _DONTWAIT)
             except BlockingIOError:
-                if timeout > 0 and wait_for(self.fileno, select.POLLIN, timeout):
-                    continue
+                if timeout > 0:
+                    self.owner.about_to_wait()
+                    if wait_for(self.fileno, select.POLLIN, timeout):
+                        continue
                 with self.lock:
-                    self._leave_reader_place()
+                    self._leave_reader_place(False)
                 return None
             except OSError:  # a reset is an end like any other (rule R4)
                 data = b""
@@ -178,21 +190,22 @@ class ServerConnection:
                         else:
                             self._pass_on(event, errors)
                     reply = chapter.data_to_send()
-            self._leave_reader_place()
+            full = len(data) == RECEIVE_SIZE or (self.ending and not self.eof)
+            self._leave_reader_place(full or (self.unreceived and not self.eof))
         if reply and not self.output.reply(reply):
             errors.append(RemoteProtocolError("does not read the answers to its records"))
         for error in errors:
             self._report(error)
         return started
 
-    def _leave_reader_place(self) -> None:
-        """With the lock held: let others read, and be polled again if that was paused."""
+    def _leave_reader_place(self, more: bool) -> None:
+        """With the lock held: let others read. *more*: there may be something left."""
         self.reading = False
-        if self.paused:
-            self.paused = False
-            self.owner.resume(self)
-        if self.waiting:
-            self.arrived.notify_all()
+        self.unreceived = more
+        if not more:
+            self.owner.received(self)
+        if self._waiting and self._arrived is not None:
+            self._arrived.notify_all()
 
     def _pass_on(self, event: Event, errors: list[RemoteProtocolError]) -> None:
         """Give an event to the exchange it concerns, and add what the log should say."""
@@ -245,11 +258,15 @@ class ServerConnection:
         """An application is through with a request; whether :meth:`close_if_due` must be asked."""
         with self.lock:
             self.exchanges.pop(exchange.request.request_id, None)
-            if self.paused and not self.reading and not self.output.broken:
-                self.paused = False
-                self.owner.resume(self)
             assert self.chapter is not None
-            return self.chapter.must_close or self.eof or self.output.broken or self.lingering
+            return (
+                self.chapter.must_close
+                or self.unreceived
+                or self.eof
+                or self.output.broken
+                or self.lingering
+                or not self.registered
+            )
 
     def cut_off(self, event: CutOff) -> None:
         """End in the middle of an answer, so that the peer sees it (rule R22)."""
@@ -301,9 +318,6 @@ class ServerConnection:
             self.socket.shutdown(socket.SHUT_WR)
         except OSError:
             self.eof = True
-        if self.paused and not self.reading:
-            self.paused = False
-            self.owner.resume(self)
 
     def _discard(self, data: bytes) -> None:
         """What comes after our end: taken, within a limit, so that nothing is reset (R2)."""

@@ -30,12 +30,13 @@ class ServerExchange:
     connection, which calls them with its lock held.
     """
 
-    __slots__ = ("_ended", "_failure", "_received", "_spool", "_started",
-                 "aborted", "body_ended", "connection", "request")  # fmt: skip
+    __slots__ = ("_ended", "_failure", "_received", "_spool", "_started", "aborted",
+                 "body_ended", "connection", "request", "unwanted")  # fmt: skip
 
     def __init__(self, request: Request, connection: ServerConnection) -> None:
         self.request = request
         self.aborted = False
+        self.unwanted = False  # aborted by a word of the peer, not only by its end
         self.body_ended = request.complete
         self.connection = connection
         self._spool: Spool | None = None
@@ -43,6 +44,9 @@ class ServerExchange:
         self._received = len(request.body)
         self._started = False  # the response head is out
         self._ended = False  # nothing more may be sent
+        if self._received > connection.config.max_body_size:
+            request.body, request.complete = b"", False
+            self._refuse_body()
 
     # -- the connection's side --------------------------------------------------------------
 
@@ -59,9 +63,7 @@ class ServerExchange:
         config = self.connection.config
         self._received += len(data)
         if self._received > config.max_body_size:
-            self._failure = BodyTooLarge(
-                f"the request body exceeds {config.max_body_size} bytes (setting: max_body_size)"
-            )
+            self._refuse_body()
             return
         if self._spool is None:
             self._spool = Spool()
@@ -70,13 +72,19 @@ class ServerExchange:
         except OSError as error:
             self._failure = RequestError(f"cannot spool the request body: {error}")
 
+    def _refuse_body(self) -> None:
+        limit = self.connection.config.max_body_size
+        self._failure = BodyTooLarge(
+            f"the request body exceeds {limit} bytes (setting: max_body_size)"
+        )
+
     def end_body(self) -> None:
         """The body is complete."""
         self.body_ended = True
 
     def abort(self) -> None:
         """The front end does not want the answer."""
-        self.aborted = True
+        self.aborted = self.unwanted = True
         self.body_ended = True
         self._failure = ClientDisconnected("the front end has aborted the request")
 
@@ -114,13 +122,15 @@ class ServerExchange:
                 connection.reading = True
             if started := connection.receive(deadline - now):
                 connection.owner.enqueue(started)
+            if connection.unreceived and (self.body_ended or len(connection.exchanges) > 1):
+                connection.owner.report(connection)  # what is left there is not for us
 
     def send(self, event: Event) -> None:
         """Write an event of the answer. Raises ``ClientDisconnected``."""
         kind = type(event)
         if self._ended:
             raise ClientDisconnected("the request is over")
-        if self.aborted and kind is not EndOfResponse and not self.connection.eof:
+        if self.unwanted and kind is not EndOfResponse:
             raise ClientDisconnected("the front end has aborted the request")
         if kind is Response:
             self._started = True
@@ -153,13 +163,15 @@ class ServerExchange:
     def truncate(self) -> None:
         """End an unfinished answer visibly: rule R22.
 
-        Where a reset would cost others (siblings on the connection, or mod_fcgid, which kills
+        Where closing would cost others (siblings on the connection, or mod_fcgid, which kills
         a process that closes early) it is END_REQUEST with an appStatus instead.
         """
         if self._ended:
             return
         connection = self.connection
-        if connection.inherited or len(connection.exchanges) > 1:
+        software = self.request.params.get("SERVER_SOFTWARE", "")
+        under_mod_fcgid = connection.inherited and software.startswith("Apache")
+        if under_mod_fcgid or len(connection.exchanges) > 1:
             self.send(EndOfResponse(self.request.request_id, app_status=1))
         else:
             self._ended = True

@@ -1,9 +1,9 @@
-"""The loop of one worker: leader and followers.
+"""The loop of one worker: every thread waits, and whoever is told of an arrival sees to it.
 
-All threads are equal and share one poller. One at a time is the leader: it waits, accepts,
-receives and feeds the chapters. When a request is ready the leader gives its place away and
-runs the application itself, so that no request is handed from thread to thread. With one
-thread nobody takes over, and the same code is a plain single-threaded loop.
+All threads are equal and share one poller. A thread that is told of an arrival receives it,
+feeds the chapter and, when a request is ready, runs the application itself: no request is
+handed from thread to thread, and while one thread is busy the kernel tells the next of what
+comes. With one thread the same code is a plain single-threaded loop.
 
 What a connection does is decided in ``connection.py``; here is only who does it, and when.
 """
@@ -23,13 +23,16 @@ from ..events import ProtocolStatus, Role
 from ..gateways.interface import Gateway
 from .connection import ServerConnection
 from .exchange import ServerExchange
-from .poller import Poller, best_poller
+from .leadership import Leadership
+from .poller import Poller, Report, best_poller
 from .sockets import Listener
 
 log = logging.getLogger("fcgikit.server")
 
 SWEEP_INTERVAL = 1.0
 """Seconds between looks at the deadlines of all connections."""
+
+_BATCH = 256  # reports taken at a time
 
 # The system is full; trying again at once would only spin.
 _ACCEPT_CAPACITY = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
@@ -48,40 +51,57 @@ class Loop:
         config: Config,
         poller: Poller | None = None,
     ) -> None:
-        self.requests = 0  # handed to an application so far
         self._gateways = gateways
         self._config = config
         self._poller = poller or best_poller()
-        self._leadership = threading.Lock()
+        self._ended = self._poller.ended
+        self._alone = config.threads == 1
+        self._leadership = Leadership()
         self._ready: deque[ServerExchange] = deque()
-        self._reported: list[tuple[int, int]] = []
+        self._reported: deque[Report] = deque()
         self._listeners = {listener.socket.fileno(): listener for listener in listeners}
         self._connections: dict[int, ServerConnection] = {}
-        self._alone = config.threads == 1
+        self._served: list[list[int]] = []  # a count for each thread
         self._now = time.monotonic()
+        self._housekeeping = threading.Lock()
         self._next_sweep = inf
-        self._accept_again = 0.0  # listeners are paused, at least until then, unless zero
+        self._accept_again = 0.0  # no listener is polled until then, unless zero
         self._stop_wanted = False
         self._draining = False
-        self._stopped = False
         for fileno in self._listeners:
-            self._poller.add(fileno, shared=True)
+            self._poller.listen(fileno)
 
     # -- for the worker ---------------------------------------------------------------------
 
     def run(self) -> None:
-        """Lead, run a request, lead again, until the loop has stopped."""
+        """Find a request, answer it, find the next, until the loop has stopped."""
+        served = [0]
+        self._served.append(served)
+        me = threading.get_ident()
+        lead = self._leadership
         while True:
-            with self._leadership:
-                exchange = self._lead()
+            lead.take(me)
+            exchange = self._find()
             if exchange is None:
+                lead.hand_over(me)
                 return
-            self._serve(exchange)
+            served[0] += 1
+            if self._alone:
+                self._serve(exchange)
+            else:
+                began = lead.begin(me)
+                self._serve(exchange)
+                lead.end(began)
 
     def stop(self) -> None:
         """Accept nothing more, finish what runs, close at request boundaries. Any thread."""
         self._stop_wanted = True
         self._poller.wake()
+
+    @property
+    def requests(self) -> int:
+        """Requests handed to an application so far."""
+        return sum(count for (count,) in self._served)
 
     @property
     def running(self) -> list[ServerExchange]:
@@ -96,17 +116,22 @@ class Loop:
     # -- for the connections: see connection.Owner --------------------------------------------
 
     def enqueue(self, exchanges: list[ServerExchange]) -> None:
-        """Queue requests that an application thread has received, and wake the leader."""
+        """Queue requests that somebody received who is busy with another one."""
         self._ready.extend(exchanges)
         self._poller.wake()
 
-    def pause(self, connection: ServerConnection) -> None:
-        """Do not poll a connection."""
-        self._poller.pause(connection.fileno)
+    def report(self, connection: ServerConnection) -> None:
+        """Something may be left to receive on a connection whose report has been spent."""
+        self._reported.append((connection.fileno, 0))
+        self._poller.wake()
 
-    def resume(self, connection: ServerConnection) -> None:
-        """Poll a connection again."""
-        self._poller.resume(connection.fileno)
+    def about_to_wait(self) -> None:
+        """The thread that calls will wait for a peer: another one shall lead."""
+        self._leadership.hand_over(threading.get_ident())
+
+    def received(self, connection: ServerConnection) -> None:
+        """Everything that had arrived has been received."""
+        self._poller.received(connection.fileno)
 
     def forget(self, connection: ServerConnection) -> None:
         """A connection is about to close."""
@@ -116,35 +141,50 @@ class Loop:
         if self._accept_again or (self._draining and not self._connections):
             self._poller.wake()
 
-    # -- leading ------------------------------------------------------------------------------
+    # -- finding the next request -------------------------------------------------------------
 
-    def _lead(self) -> ServerExchange | None:
+    def _find(self) -> ServerExchange | None:
         """Wait and receive until a request is ready; ``None`` when the loop has stopped."""
         while True:
             if self._ready:
-                self.requests += 1
-                return self._ready.popleft()
+                try:
+                    exchange = self._ready.popleft()
+                except IndexError:  # another thread was faster
+                    continue
+                return exchange
             if self._reported:
-                self._handle(self._reported.pop()[0])
+                try:
+                    fileno, bits = self._reported.popleft()
+                except IndexError:
+                    continue
+                self._handle(fileno, bits)
             elif self._stop_wanted and not self._draining:
                 self._drain()
             elif self._draining and not self._connections:
+                self._poller.wake()  # and so the next thread, and the last
                 return None
             else:
                 self._wait()
 
     def _wait(self) -> None:
-        timeout = None if self._next_sweep == inf else max(0.0, self._next_sweep - self._now)
-        self._reported = self._poller.wait(timeout)
+        timeout = None
+        if self._next_sweep != inf:
+            timeout = self._next_sweep - self._now
+            if timeout < 0.0:
+                timeout = 0.0
+        self._reported.extend(self._poller.wait(timeout, _BATCH))
         self._now = time.monotonic()
-        if self._now >= self._next_sweep:
-            self._sweep()
-        if self._accept_again:
-            self._try_accepting_again()
+        if self._now >= self._next_sweep and self._housekeeping.acquire(blocking=False):
+            try:
+                self._sweep()
+            finally:
+                self._housekeeping.release()
 
-    def _handle(self, fileno: int) -> None:
+    def _handle(self, fileno: int, bits: int) -> None:
         connection = self._connections.get(fileno)
         if connection is not None:
+            if bits & self._ended:
+                connection.ending = True
             self._receive(connection)
         elif fileno not in self._listeners:
             self._poller.woken()  # or it was closed since it was reported
@@ -152,18 +192,24 @@ class Loop:
             self._accept(self._listeners[fileno])
 
     def _receive(self, connection: ServerConnection) -> bool:
-        """Receive what there is; whether there was something."""
-        if not connection.take_reader_place():
-            return True
-        started = connection.receive(0)
-        if started:
-            self._ready.extend(started)
+        """Receive what there is, as far as it is wanted; whether there was something."""
+        ready: list[ServerExchange] = []
+        received = False
+        while connection.take_reader_place():
+            started = connection.receive(0)
+            if started is None:
+                break
+            received = True
+            ready += started
+            if not connection.unreceived:
+                break
+        if ready:
             connection.deadline = inf
             connection.arriving = False
-            if connection.registered or self._alone:  # alone: nobody polls while we are busy
-                return True
-        self._settle(connection)
-        return started is not None
+        if not ready or not (connection.registered or self._alone):
+            self._settle(connection)
+        self._ready.extend(ready)  # last: from here on another thread may end the connection
+        return received
 
     def _settle(self, connection: ServerConnection) -> None:
         """After a step of a connection: close it, or see that it is watched and timed."""
@@ -176,16 +222,16 @@ class Loop:
             elif not connection.arriving:
                 connection.deadline = self._now + self._config.header_timeout
             connection.arriving = arriving
-        if not connection.registered:
+        if not connection.registered:  # alone, nobody waits while we are busy: only if it stays
             connection.registered = True
             self._poller.add(connection.fileno)
         if self._next_sweep == inf:
             self._next_sweep = self._now + SWEEP_INTERVAL
 
     def _serve(self, exchange: ServerExchange) -> None:
-        """Run the application for one request, on a thread that leads nobody."""
+        """Run the application for one request."""
         connection = exchange.connection
-        if not exchange.aborted or not exchange.body_ended:
+        if not exchange.unwanted:
             gateway = self._gateways.get(exchange.request.role)
             try:
                 if gateway is None:
@@ -198,8 +244,11 @@ class Loop:
             except Exception:
                 log.exception("%s: the gateway failed", connection.peer)
         exchange.finish()
-        if connection.exchange_done(exchange) or not connection.registered:
-            self._settle(connection)
+        if connection.exchange_done(exchange):
+            if connection.unreceived:
+                self._receive(connection)
+            else:
+                self._settle(connection)
         elif not connection.arriving:
             connection.deadline = self._now + self._config.keepalive_timeout
 
@@ -219,7 +268,7 @@ class Loop:
             if error.errno in _ACCEPT_CAPACITY:
                 log.error("cannot accept a connection: %s", error.strerror)
                 self._pause_accepting()
-            return  # else: another process took it, or the peer has gone
+            return  # else: another thread or process took it, or the peer has gone
         if not listener.admits(address):
             log.warning("%s may not connect (setting: allow)", address[0])
             sock.close()
@@ -231,23 +280,25 @@ class Loop:
         self._receive(connection)  # a front end has usually written already
 
     def _pause_accepting(self) -> None:
-        self._accept_again = self._now + SWEEP_INTERVAL
-        self._next_sweep = min(self._next_sweep, self._accept_again)
-        for fileno in self._listeners:
-            self._poller.pause(fileno)
+        with self._housekeeping:
+            if not self._accept_again:
+                self._accept_again = self._now + SWEEP_INTERVAL
+                self._next_sweep = min(self._next_sweep, self._accept_again)
+                for fileno in self._listeners:
+                    self._poller.unlisten(fileno)
 
     def _try_accepting_again(self) -> None:
-        if len(self._connections) >= self._config.max_connections:
-            return
-        if self._now >= self._accept_again or self._connections:
+        if len(self._connections) < self._config.max_connections:
             self._accept_again = 0.0
             for fileno in self._listeners:
-                self._poller.resume(fileno)
+                self._poller.listen(fileno)
 
     # -- time ---------------------------------------------------------------------------------
 
     def _sweep(self) -> None:
         """End what has waited too long."""
+        if self._accept_again:
+            self._try_accepting_again()
         for connection in list(self._connections.values()):
             if connection.deadline <= self._now:
                 self._expire(connection)
@@ -267,11 +318,15 @@ class Loop:
 
     def _drain(self) -> None:
         """Begin to stop: what is idle closes now, the rest when it is answered."""
-        self._draining = True
-        for fileno, listener in self._listeners.items():
-            self._poller.discard(fileno)
-            listener.close()
-        self._listeners.clear()
+        with self._housekeeping:
+            if self._draining:
+                return
+            self._draining = True
+            for fileno, listener in self._listeners.items():
+                if not self._accept_again:
+                    self._poller.unlisten(fileno)
+                listener.close()
+            self._listeners.clear()
         for connection in list(self._connections.values()):
             connection.finish()
             if not connection.exchanges and not self._receive(connection) and connection.idle:

@@ -12,6 +12,7 @@ import select
 import socket
 import struct
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 
 from ..errors import ClientDisconnected
@@ -35,13 +36,20 @@ def wait_for(fileno: int, what: int, timeout: float) -> bool:
 
 
 class Output:
-    """Writes to one socket; any thread may call. *timeout*: ``write_timeout``, in seconds."""
+    """Writes to one socket; any thread may call.
 
-    __slots__ = ("_socket", "_timeout", "_unsent", "_unsent_lock", "broken", "lock")
+    *timeout* is ``write_timeout``, in seconds; *about_to_wait* is called before a wait.
+    """
 
-    def __init__(self, sock: socket.socket, timeout: float) -> None:
+    __slots__ = ("_about_to_wait", "_socket", "_timeout", "_unsent", "_unsent_lock", "broken",
+                 "lock")  # fmt: skip
+
+    def __init__(
+        self, sock: socket.socket, timeout: float, about_to_wait: Callable[[], None]
+    ) -> None:
         self._socket = sock
         self._timeout = timeout
+        self._about_to_wait = about_to_wait
         self._unsent = b""  # automatic answers that found the way blocked
         self._unsent_lock = threading.Lock()
         self.lock = threading.Lock()
@@ -133,6 +141,7 @@ class Output:
                 raise self._lost() from None
 
     def _wait(self) -> None:
+        self._about_to_wait()
         if not wait_for(self._socket.fileno(), select.POLLOUT, self._timeout):
             log.warning("a peer took no output for %g s (setting: write_timeout)", self._timeout)
             raise self._lost()

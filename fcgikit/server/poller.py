@@ -1,7 +1,9 @@
-"""Waiting for readable descriptors: epoll, and a portable stand-in with the same verbs.
+"""Waiting for arrivals: epoll, and a portable stand-in with the same verbs.
 
-One thread waits; any thread may add, pause, resume or wake. Level-triggered: what nobody
-receives is reported again, so a stale report costs one empty receive and nothing else.
+Any number of threads may wait, and any thread may do the rest. An arrival on a connection is
+reported once, to one thread; who gets the report must receive until nothing is left, or
+remember that something may be. A listening socket is reported as long as somebody waits to
+be accepted.
 """
 
 from __future__ import annotations
@@ -13,40 +15,47 @@ import threading
 from contextlib import suppress
 from typing import Protocol
 
+Report = tuple[int, int]
+"""A descriptor, and ENDED bits if its peer has closed its half or all of the connection."""
+
 
 class Poller(Protocol):
     """What the loop needs of the operating system."""
 
-    def add(self, fileno: int, *, shared: bool = False) -> None:
-        """Report *fileno* when it is readable; *shared*: among processes, wake only some."""
+    @property
+    def ended(self) -> int:
+        """The bits of a report that say that the end has come."""
 
-    def pause(self, fileno: int) -> None:
-        """Do not report it until :meth:`resume`."""
+    def listen(self, fileno: int) -> None:
+        """Report a listening socket, among processes that share it to one only."""
 
-    def resume(self, fileno: int) -> None:
-        """Report it again."""
+    def unlisten(self, fileno: int) -> None:
+        """Do not report a listening socket any more."""
+
+    def add(self, fileno: int) -> None:
+        """Report each arrival on a connection once, and what has arrived already."""
+
+    def received(self, fileno: int) -> None:
+        """What was reported has been received to its end; called by whoever did."""
 
     def discard(self, fileno: int) -> None:
-        """Forget it, just before it is closed."""
+        """Forget a connection, just before it is closed."""
 
-    def wait(self, timeout: float | None) -> list[tuple[int, int]]:
-        """Descriptors that are readable or at their end, each with a mask of no meaning here.
-
-        Empty after *timeout* seconds. A descriptor of the poller's own may be among them.
-        """
+    def wait(self, timeout: float | None, most: int) -> list[Report]:
+        """Up to *most* reports; none after *timeout* seconds. One may be of the poller's own."""
 
     def wake(self) -> None:
-        """Make a :meth:`wait` under way return at once, or the next one."""
+        """Make a :meth:`wait` return at once: one that is under way, or the next."""
 
     def woken(self) -> None:
-        """The descriptor that was reported is the poller's own: forget the wake-up."""
+        """A report of the poller's own has come: forget the wake-up."""
 
     def close(self) -> None:
         """Release what the poller itself holds."""
 
 
 class _WakeUp:
-    """A byte down a socket pair ends a wait, from any thread and from signal handlers."""
+    """A byte down a socket pair ends a wait, from any thread."""
 
     def __init__(self) -> None:
         self._receiver, self._sender = socket.socketpair()
@@ -69,38 +78,32 @@ class _WakeUp:
 
 
 class EpollPoller:
-    """Linux: adding and removing cost one system call, whatever the number of connections."""
+    """Linux: the kernel wakes the thread that came last, whose data is still in the caches."""
+
+    ended = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._wake_up = _WakeUp()
-        self._shared: set[int] = set()
-        self.add(self._wake_up.fileno)
+        self._epoll.register(self._wake_up.fileno, select.EPOLLIN)
 
-    def add(self, fileno: int, *, shared: bool = False) -> None:
-        if shared:
-            self._shared.add(fileno)
-        self._epoll.register(fileno, select.EPOLLIN | (select.EPOLLEXCLUSIVE if shared else 0))
+    def listen(self, fileno: int) -> None:
+        self._epoll.register(fileno, select.EPOLLIN | select.EPOLLEXCLUSIVE)
 
-    def pause(self, fileno: int) -> None:
-        if fileno in self._shared:  # the kernel refuses to modify an exclusive entry
-            self._epoll.unregister(fileno)
-        else:
-            # A hang-up is reported whatever the mask says; so, at least, only once.
-            self._epoll.modify(fileno, select.EPOLLONESHOT | select.EPOLLET)
+    def unlisten(self, fileno: int) -> None:
+        self._epoll.unregister(fileno)
 
-    def resume(self, fileno: int) -> None:
-        if fileno in self._shared:
-            self._epoll.register(fileno, select.EPOLLIN | select.EPOLLEXCLUSIVE)
-        else:
-            self._epoll.modify(fileno, select.EPOLLIN)
+    def add(self, fileno: int) -> None:
+        self._epoll.register(fileno, select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET)
+
+    def received(self, fileno: int) -> None:
+        """Nothing to do: the next arrival is an edge of its own."""
 
     def discard(self, fileno: int) -> None:
-        """The kernel forgets a descriptor that is closed; only our own note must go."""
-        self._shared.discard(fileno)
+        """Nothing to do: the kernel forgets a descriptor that is closed."""
 
-    def wait(self, timeout: float | None) -> list[tuple[int, int]]:
-        return self._epoll.poll(timeout)
+    def wait(self, timeout: float | None, most: int) -> list[Report]:
+        return self._epoll.poll(timeout, most)
 
     def wake(self) -> None:
         self._wake_up.wake()
@@ -114,26 +117,55 @@ class EpollPoller:
 
 
 class SelectorPoller:
-    """Everywhere else: the standard library's best selector, changed only between waits."""
+    """Everywhere else: the standard library's best selector, used by one thread at a time."""
+
+    ended = 0  # not told apart from data: a receive that follows finds it
 
     def __init__(self, selector: selectors.BaseSelector | None = None) -> None:
         self._selector = selector or selectors.DefaultSelector()
         self._wake_up = _WakeUp()
+        self._selector.register(self._wake_up.fileno, selectors.EVENT_READ)
+        self._listening: set[int] = set()
+        self._turn = threading.Lock()  # to wait
         self._lock = threading.Lock()
         self._wanted: dict[int, bool] = {}  # changes not yet applied: reported or not
-        self._selector.register(self._wake_up.fileno, selectors.EVENT_READ)
 
-    def add(self, fileno: int, *, shared: bool = False) -> None:
+    def listen(self, fileno: int) -> None:
+        self._listening.add(fileno)
         self._change(fileno, True)
 
-    def pause(self, fileno: int) -> None:
+    def unlisten(self, fileno: int) -> None:
+        self._listening.discard(fileno)
         self._change(fileno, False)
 
-    def resume(self, fileno: int) -> None:
+    def add(self, fileno: int) -> None:
+        self._change(fileno, True)
+
+    def received(self, fileno: int) -> None:
         self._change(fileno, True)
 
     def discard(self, fileno: int) -> None:
         self._change(fileno, False)
+
+    def wait(self, timeout: float | None, most: int) -> list[Report]:
+        with self._turn:
+            self._apply_changes()
+            reports: list[Report] = []
+            for key, _ in self._selector.select(timeout)[:most]:
+                reports.append((key.fd, 0))
+                if key.fd != self._wake_up.fileno and key.fd not in self._listening:
+                    self._selector.unregister(key.fd)
+            return reports
+
+    def wake(self) -> None:
+        self._wake_up.wake()
+
+    def woken(self) -> None:
+        self._wake_up.clear()
+
+    def close(self) -> None:
+        self._selector.close()
+        self._wake_up.close()
 
     def _change(self, fileno: int, reported: bool) -> None:
         with self._lock:
@@ -151,20 +183,6 @@ class SelectorPoller:
             if reported:
                 with suppress(OSError, ValueError):  # closed meanwhile
                     self._selector.register(fileno, selectors.EVENT_READ)
-
-    def wait(self, timeout: float | None) -> list[tuple[int, int]]:
-        self._apply_changes()
-        return [(key.fd, mask) for key, mask in self._selector.select(timeout)]
-
-    def wake(self) -> None:
-        self._wake_up.wake()
-
-    def woken(self) -> None:
-        self._wake_up.clear()
-
-    def close(self) -> None:
-        self._selector.close()
-        self._wake_up.close()
 
 
 def best_poller() -> Poller:
