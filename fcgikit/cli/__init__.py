@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 import os
+import platform
 import signal
-import sys
 from typing import Any
 
 import click
 
-from .. import __version__
+from .. import __version__, events
 from ..errors import ConfigError
 
 COMMANDS = {"serve": "", "dev": "uvicorn"}
@@ -68,10 +68,16 @@ def _unavailable(name: str, package: str) -> click.Command:
     )
 
 
+def _build() -> str:
+    """Whether the hot modules run as the source they are, or compiled."""
+    return "pure Python" if str(events.__file__).endswith(".py") else "compiled"
+
+
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(
     __version__,
-    message=f"fcgikit %(version)s (Python {sys.version.split()[0]})",
+    message=f"fcgikit %(version)s ({_build()}, "
+    f"{platform.python_implementation()} {platform.python_version()})",
 )
 def main() -> None:
     """Serve Python web applications over FastCGI, SCGI and uwsgi.

@@ -119,14 +119,22 @@ class _Front(uvicorn.Server):
 async def _develop(
     listener: socket.socket, address: str, command: list[str], application: str
 ) -> int:
-    """Run worker and front until a signal, or until the worker ends; the exit status."""
-    stop = asyncio.Event()
+    """Run worker and front until a signal, or until the worker ends; the exit status.
+
+    A second signal means: do not wait for anything that runs.
+    """
+    stop, hurry = asyncio.Event(), asyncio.Event()
+
+    def hear() -> None:
+        (hurry if stop.is_set() else stop).set()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, hear)
     worker = await asyncio.create_subprocess_exec(*command)
     ended = asyncio.create_task(worker.wait())
     stopped = asyncio.create_task(stop.wait())
+    hurried = asyncio.create_task(hurry.wait())
     ready = asyncio.create_task(_ready(address))
     served = False
     try:
@@ -135,11 +143,11 @@ async def _develop(
         if served:
             await ready
             click.echo(f"{application} on {_url(*listener.getsockname()[:2])} (Ctrl-C stops it)")
-            await _serve(listener, address, worker, ended, stopped)
+            await _serve(listener, address, worker, ended, stopped, hurried)
     finally:
-        for task in (ready, stopped):
+        await _end(worker, ended, hurried)
+        for task in (ready, stopped, hurried):
             task.cancel()
-        await _end(worker, ended)
     if stop.is_set():
         return 0
     if served:
@@ -168,6 +176,7 @@ async def _serve(
     worker: asyncio.subprocess.Process,
     ended: asyncio.Task[int],
     stopped: asyncio.Task[Any],
+    hurried: asyncio.Task[Any],
 ) -> None:
     app = FastCGIApp(address, read_timeout=None, explain=True)  # a debugger takes its time
     server = _Front(
@@ -191,15 +200,21 @@ async def _serve(
     if not ended.done():
         worker.terminate()
     server.should_exit = True
+    await asyncio.wait((serving, hurried), return_when=asyncio.FIRST_COMPLETED)
+    server.force_exit = hurried.done()
     await serving
     await app.aclose()
 
 
-async def _end(worker: asyncio.subprocess.Process, ended: asyncio.Task[int]) -> None:
+async def _end(
+    worker: asyncio.subprocess.Process, ended: asyncio.Task[int], hurried: asyncio.Task[Any]
+) -> None:
     """Leave no worker behind, nor wait for one that does not obey."""
     if not ended.done():
         worker.terminate()
-        await asyncio.wait((ended,), timeout=GRACE + 1)
+        await asyncio.wait(
+            (ended, hurried), timeout=GRACE + 1, return_when=asyncio.FIRST_COMPLETED
+        )
     if not ended.done():
         worker.kill()
         await ended

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import platform
 import subprocess
 import sys
 from typing import Any
@@ -10,13 +11,15 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from fcgikit import __version__
+from fcgikit import __version__, events
 from fcgikit.cli import main
 
 
 def test_version() -> None:
     result = CliRunner().invoke(main, ["--version"])
-    assert result.output.startswith(f"fcgikit {__version__} (Python 3.")
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    build = "pure Python" if events.__file__.endswith(".py") else "compiled"
+    assert result.output == f"fcgikit {__version__} ({build}, {python})\n"
     assert result.exit_code == 0
 
 
