@@ -1,7 +1,7 @@
 """The application behind the front ends: one path for each thing to be shown.
 
-All but ``/file`` and ``/split`` runs inside :func:`wsgiref.validate.validator`, which would hide
-the file and refuse the header before the server can.
+All but the ``UNCHECKED`` runs inside :func:`wsgiref.validate.validator`, which would hide the file
+and refuse the others before the server can.
 """
 
 from __future__ import annotations
@@ -156,6 +156,15 @@ def errors(
     return [b"logged\n"]
 
 
+def log(
+    environ: WSGIEnvironment, start_response: StartResponse, query: dict[str, str]
+) -> Iterable[bytes]:
+    """Write the query's text to the error log."""
+    environ["wsgi.errors"].write(query["text"])
+    start_response("200 OK", TEXT)
+    return [b"logged\n"]
+
+
 def boom(
     environ: WSGIEnvironment, start_response: StartResponse, query: dict[str, str]
 ) -> Iterable[bytes]:
@@ -182,6 +191,31 @@ def short(
     return [b"0123456789"]
 
 
+def long(
+    environ: WSGIEnvironment, start_response: StartResponse, query: dict[str, str]
+) -> Iterable[bytes]:
+    """More than was promised. Unchecked, as is what follows."""
+    start_response("200 OK", [*TEXT, ("Content-Length", "4")])
+    return [b"0123", b"4567"]
+
+
+def bare(
+    environ: WSGIEnvironment, start_response: StartResponse, query: dict[str, str]
+) -> Iterable[bytes]:
+    """Markup without a Content-Type."""
+    start_response("200 OK", [])
+    return [b"<script>"]
+
+
+def header(
+    environ: WSGIEnvironment, start_response: StartResponse, query: dict[str, str]
+) -> Iterable[bytes]:
+    """A header of the size that the query says, or one with the text that it says."""
+    value = query.get("text") or "x" * int(query["size"])
+    start_response("200 OK", [*TEXT, ("X-Long", value)])
+    return [b"header\n"]
+
+
 def split(
     environ: WSGIEnvironment, start_response: StartResponse, query: dict[str, str]
 ) -> Iterable[bytes]:
@@ -203,6 +237,7 @@ def file(
 
 
 ROUTES: dict[str, Handler] = {
+    "/bare": bare,
     "/big": big,
     "/boom": boom,
     "/boom-late": boom_late,
@@ -211,6 +246,9 @@ ROUTES: dict[str, Handler] = {
     "/endless": endless,
     "/errors": errors,
     "/file": file,
+    "/header": header,
+    "/log": log,
+    "/long": long,
     "/repeated": repeated,
     "/short": short,
     "/split": split,
@@ -218,6 +256,9 @@ ROUTES: dict[str, Handler] = {
     "/stream": stream,
     "/wait": wait,
 }
+
+
+UNCHECKED = ("/bare", "/file", "/header", "/long", "/split")
 
 
 def route(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -230,5 +271,5 @@ checked = validator(route)
 
 
 def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    target = route if environ["PATH_INFO"] in ("/file", "/split") else checked
+    target = route if environ["PATH_INFO"] in UNCHECKED else checked
     return target(environ, start_response)
