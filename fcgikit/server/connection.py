@@ -15,6 +15,7 @@ import select
 import socket
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from math import inf
 from typing import Any, Protocol
@@ -59,8 +60,9 @@ class Owner(Protocol):
     def about_to_wait(self) -> None:
         """The calling thread is going to wait for a peer."""
 
-    def received(self, connection: ServerConnection) -> None:
-        """Everything that had arrived has been received."""
+    @property
+    def received(self) -> Callable[[int], None]:
+        """To be told the descriptor, when everything that had arrived has been received."""
 
     def forget(self, connection: ServerConnection) -> None:
         """The connection is about to be closed."""
@@ -122,7 +124,7 @@ class ServerConnection:
     def take_reader_place(self) -> bool:
         """Become the one reader; if somebody is, or nobody should read now, remember the call."""
         with self.lock:
-            if self.reading or self._window_full:
+            if self.reading or (self.exchanges and self._window_full):
                 self.unreceived = True
                 return False
             self.reading = True
@@ -203,7 +205,7 @@ class ServerConnection:
         self.reading = False
         self.unreceived = more
         if not more:
-            self.owner.received(self)
+            self.owner.received(self.fileno)
         if self._waiting and self._arrived is not None:
             self._arrived.notify_all()
 

@@ -55,6 +55,7 @@ class Loop:
         self._config = config
         self._poller = poller or best_poller()
         self._ended = self._poller.ended
+        self.received = self._poller.received
         self._alone = config.threads == 1
         self._leadership = Leadership()
         self._ready: deque[ServerExchange] = deque()
@@ -128,10 +129,6 @@ class Loop:
     def about_to_wait(self) -> None:
         """The thread that calls will wait for a peer: another one shall lead."""
         self._leadership.hand_over(threading.get_ident())
-
-    def received(self, connection: ServerConnection) -> None:
-        """Everything that had arrived has been received."""
-        self._poller.received(connection.fileno)
 
     def forget(self, connection: ServerConnection) -> None:
         """A connection is about to close."""

@@ -158,10 +158,13 @@ class AppSide:
             action = _ACTIONS[request.state].get(type_, states.SKIP)
             if action is states.TAKE:
                 if request.state is states.PARAMS:
-                    if content:
-                        self._collect_params(request_id, request, content, events)
-                    else:
+                    if not content:
                         fresh = self._start(request_id, request, events)
+                        continue
+                    request.params.append(content)
+                    request.params_size += len(content)
+                    if request.params_size > self._config.max_params_size:
+                        self._refuse_params(request_id, events)
                 elif fresh is not None and fresh.request_id == request_id:
                     self._add_to(fresh, request, content, events)
                 else:
@@ -205,17 +208,12 @@ class AppSide:
             )  # fmt: skip
             self._refuse(victim, error, events, ProtocolStatus.OVERLOADED)
 
-    def _collect_params(
-        self, request_id: int, request: OpenRequest, content: bytes, events: list[Event]
-    ) -> None:
-        request.params.append(content)
-        request.params_size += len(content)
-        if request.params_size > self._config.max_params_size:
-            error = RemoteProtocolError(
-                f"more than {self._config.max_params_size} bytes of CGI variables",
-                scope=Scope.REQUEST, status=431, limit="max_params_size",
-            )  # fmt: skip
-            self._refuse(request_id, error, events)
+    def _refuse_params(self, request_id: int, events: list[Event]) -> None:
+        error = RemoteProtocolError(
+            f"more than {self._config.max_params_size} bytes of CGI variables",
+            scope=Scope.REQUEST, status=431, limit="max_params_size",
+        )  # fmt: skip
+        self._refuse(request_id, error, events)
 
     def _start(
         self, request_id: int, request: OpenRequest, events: list[Event]
