@@ -201,7 +201,10 @@ async def _serve(
         worker.terminate()
     server.should_exit = True
     await asyncio.wait((serving, hurried), return_when=asyncio.FIRST_COMPLETED)
-    server.force_exit = hurried.done()
+    if hurried.done():
+        server.force_exit = True
+        if not ended.done():
+            worker.kill()  # what still runs then breaks off, and its connections close
     await serving
     await app.aclose()
 
