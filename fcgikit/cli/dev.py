@@ -55,14 +55,24 @@ _LOGGING: dict[str, Any] = {
 }
 
 
-@click.command(params=config_options("threads", "script_name", "chdir", "pythonpath"))
+@click.command(
+    params=config_options("threads", "script_name", "chdir", "pythonpath"),
+    short_help="Try an application in the browser, no web server needed.",
+)
 @click.argument("application", metavar="MODULE:APP")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="ADDRESS",
+    help="Address to listen on for browsers.",
+)
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
     default=8000,
     show_default=True,
+    metavar="PORT",
     help="Port to listen on; 0 picks a free one.",
 )
 @click.option(
@@ -75,7 +85,9 @@ _LOGGING: dict[str, Any] = {
 def dev(application: str, host: str, port: int, log_level: str, **settings: Any) -> int:
     """Try a WSGI application in the browser: HTTP in front, FastCGI behind.
 
-    MODULE:APP is named as for `fcgikit serve`. For development: Ctrl-C stops it.
+    MODULE:APP is named as for `fcgikit serve`: shop:app is the attribute app of the module shop
+    in the current directory. Ctrl-C stops it. For development only; changed code is not reloaded:
+    stop it and start it again.
     """
     arguments = ["--log-level", log_level, "--graceful-timeout", f"{GRACE:g}"]
     for field in dataclasses.fields(Config):

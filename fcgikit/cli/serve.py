@@ -54,6 +54,7 @@ def _table(title: str, rows: dict[str, str]) -> str:
 @click.command(
     cls=ConfigCommand,
     params=config_options(),
+    short_help="Serve an application to nginx or another web server.",
     epilog="\n".join([EPILOG, _table("Signals", SIGNALS), _table("Exit statuses", EXIT_STATUSES)]),
 )
 @click.argument("application", metavar="MODULE:APP")
