@@ -181,8 +181,7 @@ def test_a_signal_while_the_application_is_imported(
         assert (directory / "s").exists()
         process.send_signal(number)
         _, err = process.communicate()
-    assert process.returncode == status
-    assert err == ""
+    assert (process.returncode, err) == (status, "")
     assert not (directory / "s").exists()
 
 
