@@ -124,6 +124,8 @@ class ServerConnection:
     def take_reader_place(self) -> bool:
         """Become the one reader; if somebody is, or nobody should read now, remember the call."""
         with self.lock:
+            if self.fileno < 0:
+                return False
             if self.reading or (self.exchanges and self._window_full):
                 self.unreceived = True
                 return False

@@ -185,6 +185,9 @@ class Loop:
             self._receive(connection)
         elif fileno not in self._listeners:
             self._poller.woken()  # or it was closed since it was reported
+            if self._accept_again:
+                with self._housekeeping:
+                    self._try_accepting_again()
         elif not self._accept_again:
             self._accept(self._listeners[fileno])
 
@@ -242,10 +245,9 @@ class Loop:
                 log.exception("%s: the gateway failed", connection.peer)
         exchange.finish()
         if connection.exchange_done(exchange):
+            self._settle(connection)  # first, so that nobody waits for the end (rule R1)
             if connection.unreceived:
                 self._receive(connection)
-            else:
-                self._settle(connection)
         elif not connection.arriving:
             connection.deadline = self._now + self._config.keepalive_timeout
 
@@ -285,7 +287,7 @@ class Loop:
                     self._poller.unlisten(fileno)
 
     def _try_accepting_again(self) -> None:
-        if len(self._connections) < self._config.max_connections:
+        if self._accept_again and len(self._connections) < self._config.max_connections:
             self._accept_again = 0.0
             for fileno in self._listeners:
                 self._poller.listen(fileno)
@@ -294,8 +296,7 @@ class Loop:
 
     def _sweep(self) -> None:
         """End what has waited too long."""
-        if self._accept_again:
-            self._try_accepting_again()
+        self._try_accepting_again()
         for connection in list(self._connections.values()):
             if connection.deadline <= self._now:
                 self._expire(connection)

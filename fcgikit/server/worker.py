@@ -44,6 +44,7 @@ class Worker:
     ) -> None:
         self._config = config
         self._listeners = listeners
+        self._failed = False
         self._inherited = any(listener.inherited for listener in listeners)
         self._loop = Loop({Role.RESPONDER: gateway, **(gateways or {})}, listeners, config)
         self._receiver, self._sender = socket.socketpair()
@@ -60,7 +61,8 @@ class Worker:
         self._tell(signal.SIGTERM)
 
     def run(self) -> int:
-        """Serve until stopped. Returns the exit status: 0, or 1 if requests had to be left.
+        """Serve until stopped. Returns the exit status: 0, or 1 if requests had to be left
+        or a thread of ours has failed.
 
         In the main thread, SIGTERM, SIGINT and SIGHUP stop gracefully, however often they
         come (mod_fcgid sends SIGTERM twice); a second SIGINT ends the process at once.
@@ -79,7 +81,7 @@ class Worker:
             for thread in threads:
                 thread.join()
             self._loop.close()
-            return 0
+            return 1 if self._failed else 0
         finally:
             if handlers:
                 signal.set_wakeup_fd(-1)
@@ -93,6 +95,7 @@ class Worker:
             self._loop.run()
         except BaseException:
             log.critical("a thread of the server has failed", exc_info=True)
+            self._failed = True
             self._tell(signal.SIGTERM)
         finally:
             self._tell(_THREAD_ENDED)
