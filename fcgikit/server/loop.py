@@ -1,9 +1,9 @@
-"""The loop of one worker: every thread waits, and whoever is told of an arrival sees to it.
+"""The loop of one worker: leader and followers.
 
-All threads are equal and share one poller. A thread that is told of an arrival receives it,
-feeds the chapter and, when a request is ready, runs the application itself: no request is
-handed from thread to thread, and while one thread is busy the kernel tells the next of what
-comes. With one thread the same code is a plain single-threaded loop.
+All threads are equal and share one poller. The leader waits for arrivals, receives, feeds the
+chapters and, when a request is ready, runs the application itself: no request is handed from
+thread to thread. Who leads while an application runs is decided in ``leadership.py``. With one
+thread the same code is a plain single-threaded loop.
 
 What a connection does is decided in ``connection.py``; here is only who does it, and when.
 """
