@@ -6,8 +6,12 @@
 from __future__ import annotations
 
 import os
+import signal
 
 from hypothesis import HealthCheck, settings
+
+# Shells let what they start in the background ignore SIGINT, and the tests' programs inherit it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A slow machine is not a failure, so no profile has a deadline.
 settings.register_profile("ci", max_examples=60, derandomize=True, database=None, deadline=None)
