@@ -1,24 +1,28 @@
 # make demo    the example application in your browser, no web server needed
 # make test    the whole test suite, real front ends included
 # make lint    ruff and mypy --strict
-# make fuzz    the property tests again, with far more examples
+# make fuzz    the property tests with new examples, FUZZ_SECONDS long (300)
+# make soak    a worker behind nginx under mixed load, SOAK_SECONDS long (180)
 # make bench   CPU per request beside other servers
 # make clean   remove everything that make and the tools have created
 
 PYTHON ?= python3
 PORT ?= 8000
+FUZZ_SECONDS ?= 300
+SOAK_SECONDS ?= 180
 VENV := .venv
 BIN := $(VENV)/bin
 TEST_DEPS := $(VENV)/.test-deps
 DEMO_DEPS := $(VENV)/.demo-deps
 BENCH_DEPS := $(VENV)/.bench-deps
+PROPERTIES := tests/protocols tests/gateways tests/server/test_spool.py
 # One place names the front ends the tests need, as packages of Debian and Ubuntu.
 FRONT_ENDS := $(shell cat tests/apt.txt)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
 # Keeps a package from starting its daemon: the tests start their own.
 APT := RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get -qq
 
-.PHONY: help demo test lint fuzz bench clean front-ends
+.PHONY: help demo test lint fuzz soak bench clean front-ends
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -33,8 +37,15 @@ lint: $(TEST_DEPS)
 	$(BIN)/ruff check
 	$(BIN)/mypy
 
+# Round after round, so that every property gets its share of the time, however short that is.
 fuzz: $(TEST_DEPS)
-	$(BIN)/python -m pytest --hypothesis-profile=fuzz tests/protocols tests/gateways $(ARGS)
+	@end=$$(( $$(date +%s) + $(FUZZ_SECONDS) )); \
+	while [ $$(date +%s) -lt $$end ]; do \
+	  $(BIN)/python -m pytest -q -x --hypothesis-profile=fuzz $(PROPERTIES) $(ARGS) || exit 1; \
+	done
+
+soak: $(TEST_DEPS) front-ends
+	@exec $(BIN)/python -m tests.soak --seconds $(SOAK_SECONDS) $(ARGS)
 
 bench: $(BENCH_DEPS)
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -1,4 +1,4 @@
-"""Hypothesis profiles: ``ci`` is short and the same every time, ``fuzz`` is long and random.
+"""Hypothesis profiles: ``ci`` is the same every time, ``fuzz`` a round of ``make fuzz``: random.
 
 ``HYPOTHESIS_PROFILE=fuzz`` or ``--hypothesis-profile=fuzz`` chooses.
 """
@@ -16,6 +16,6 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # A slow machine is not a failure, so no profile has a deadline.
 settings.register_profile("ci", max_examples=60, derandomize=True, database=None, deadline=None)
 settings.register_profile(
-    "fuzz", max_examples=5000, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    "fuzz", max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))

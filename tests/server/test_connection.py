@@ -93,6 +93,30 @@ def occupied(server: Server) -> Iterator[None]:
         yield
 
 
+def test_a_request_comes_while_the_one_before_is_put_away() -> None:
+    """The front end uses an id again as soon as it has seen its end, and we may be slower."""
+    gate, begun = Gate(), threading.Event()
+
+    def work(exchange: Exchange) -> None:
+        if exchange.request.params["REQUEST_URI"] == "/first":
+            echo(exchange)
+            gate.pass_through()
+        else:
+            begun.set()
+            echo(exchange)
+
+    with Server(work, body_timeout=1) as server, server.connect() as connection:
+        assert ask(connection, "/first") == b"/first "
+        gate.wait()
+        connection.sendall(wire.head("/second", keep=True) + wire.record(wire.STDIN, b"one"))
+        assert begun.wait(PATIENCE)
+        gate.open()
+        with server.connect() as other:  # by the thread that has put the first away
+            assert ask(other, "/other") == b"/other "
+        connection.sendall(wire.record(wire.STDIN, b" two") + wire.record(wire.STDIN))
+        assert body_of(wire.read_answer(connection)) == b"/second one two"
+
+
 # -- bodies that nobody reads ----------------------------------------------------------------------
 
 
