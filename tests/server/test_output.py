@@ -237,9 +237,10 @@ def test_a_reply_during_a_write_comes_after_it(line: Line) -> None:
     writer.start()
     assert line.read(100).result(PATIENCE) == body[:100]
     assert output.reply(b"reply")  # returns while the write is under way
-    rest = line.read(len(body) - 100 + 5).result(PATIENCE)
+    received = line.read(len(body) - 100 + 6)
     writer.join(PATIENCE)
-    assert rest == body[100:] + b"reply"
+    output.write([b"!"])  # if there was no room before
+    assert received.result(PATIENCE) == body[100:] + b"reply!"
 
 
 def test_a_reply_to_a_peer_that_has_gone(line: Line) -> None:
