@@ -261,7 +261,10 @@ class ServerConnection:
     def exchange_done(self, exchange: ServerExchange) -> bool:
         """An application is through with a request; whether :meth:`close_if_due` must be asked."""
         with self.lock:
-            self.exchanges.pop(exchange.request.request_id, None)
+            request_id = exchange.request.request_id
+            # The front end may have used the id again as soon as it saw the end.
+            if self.exchanges.get(request_id) is exchange:
+                del self.exchanges[request_id]
             assert self.chapter is not None
             return (
                 self.chapter.must_close
@@ -287,6 +290,8 @@ class ServerConnection:
     def close_if_due(self, now: float) -> bool:
         """End the connection if no further request can come; whether it is closed now."""
         chapter = self.chapter
+        if self.fileno < 0:
+            return True
         if self.lingering:
             if not (self.eof or self.output.broken):
                 return False

@@ -24,8 +24,8 @@ from ..gateways.interface import Gateway
 from .connection import ServerConnection
 from .exchange import ServerExchange
 from .leadership import Leadership
+from .listener import Listener
 from .poller import Poller, Report, best_poller
-from .sockets import Listener
 
 log = logging.getLogger("fcgikit.server")
 
@@ -262,7 +262,7 @@ class Loop:
             self._pause_accepting()
             return
         try:
-            sock, address = listener.socket.accept()
+            sock, address = listener.accept()
         except OSError as error:
             if error.errno in _ACCEPT_CAPACITY:
                 log.error("cannot accept a connection: %s", error.strerror)

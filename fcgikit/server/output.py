@@ -58,6 +58,8 @@ class Output:
     def write(self, buffers: Buffers) -> None:
         """Write all of *buffers*, waiting as long as need be. Raises ``ClientDisconnected``."""
         with self.lock:
+            if self._unsent:  # perhaps the rest of a record: nothing may come before it
+                buffers = [self._take_unsent(), *buffers]
             self._write(buffers)
         if self._unsent:
             self._flush()
@@ -71,8 +73,8 @@ class Output:
         before, size, after = frame
         os.set_blocking(self._socket.fileno(), False)  # sendfile knows no MSG_DONTWAIT
         with self.lock:
-            if before:
-                self._write([before])
+            if before or self._unsent:
+                self._write([self._take_unsent() + before])
             while size:
                 try:
                     sent = os.sendfile(self._socket.fileno(), fileno, offset, size)
@@ -104,6 +106,11 @@ class Output:
         if self._socket.family != socket.AF_UNIX:
             with suppress(OSError):
                 self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+
+    def _take_unsent(self) -> bytes:
+        with self._unsent_lock:
+            unsent, self._unsent = self._unsent, b""
+        return unsent
 
     def _write(self, buffers: Buffers) -> None:
         if self.broken:

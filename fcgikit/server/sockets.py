@@ -1,4 +1,4 @@
-"""Listening sockets: bound, inherited or handed over, and who may connect to them.
+"""How listening sockets come about: bound, inherited or handed over.
 
 An address is written as gunicorn writes it: ``unix:PATH``, ``HOST:PORT``, ``[IPV6]:PORT``,
 ``:PORT`` for every IPv4 interface, ``fd://N`` for a listening socket this process was given.
@@ -11,7 +11,6 @@ import contextlib
 import errno
 import fcntl
 import grp
-import ipaddress
 import logging
 import os
 import pwd
@@ -21,13 +20,13 @@ import socket
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 from ..addresses import SocketAddress, socket_address
 from ..config import Config
 from ..errors import ConfigError
+from .listener import Listener, allowed_networks, inode_of, printable
 
 log = logging.getLogger("fcgikit.server")
 
@@ -37,49 +36,11 @@ DEFAULT_ADDRESS = "127.0.0.1:9000"
 Not a socket file: a predictable name in /tmp could be taken by any local user before us.
 """
 
-WEB_SERVER_ADDRS = "FCGI_WEB_SERVER_ADDRS"
-"""Environment variable with the web servers' addresses. FastCGI 1.0 section 3.2."""
-
 FIRST_ACTIVATED = 3
 """The first file descriptor of systemd's socket activation (SD_LISTEN_FDS_START)."""
 
-Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
-Networks: TypeAlias = tuple[Network, ...]
 Address: TypeAlias = SocketAddress | int
 """The path of a Unix socket, host and port, or a file descriptor."""
-
-
-@dataclass(slots=True, eq=False)
-class Listener:
-    """A listening, non-blocking, close-on-exec stream socket.
-
-    *allow* holds lists of networks; a TCP peer must be in every one of them. *inherited* says
-    that somebody else made the socket. *path* and *inode* name the socket file that is ours to
-    unlink, if there is one.
-    """
-
-    socket: socket.socket
-    address: str
-    allow: tuple[Networks, ...] = ()
-    inherited: bool = False
-    path: str = ""
-    inode: tuple[int, int] = (0, 0)
-
-    def admits(self, peer: Any) -> bool:
-        """Whether this peer, as ``accept()`` names it, may talk to us."""
-        if not self.allow:
-            return True
-        address = _ip(peer[0])
-        return all(any(address in network for network in networks) for networks in self.allow)
-
-    def close(self) -> None:
-        """Stop listening; unlink our socket file, unless another process has replaced it."""
-        # Before the socket is closed: until then no other file can have our inode number.
-        if self.path and _inode(self.path) == self.inode:
-            with contextlib.suppress(OSError):  # a stale file does no harm
-                os.unlink(self.path)
-        self.path = ""
-        self.socket.close()
 
 
 @contextlib.contextmanager
@@ -204,11 +165,11 @@ def _inherit(fd: int, config: Config) -> Listener:
         os.dup2(null, 0)
         os.close(null)
     sock = socket.socket(fileno=fd)
-    listener = Listener(sock, _printable(sock), inherited=True)
+    listener = Listener(sock, printable(sock), inherited=True)
     try:
         sock.set_inheritable(False)
         sock.setblocking(False)
-        listener.allow = _allow(sock, listener.address, config)
+        listener.allow = allowed_networks(sock, listener.address, config)
     except BaseException:
         listener.close()
         raise
@@ -225,8 +186,8 @@ def _bind_tcp(address: tuple[str, int], config: Config) -> Listener:
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(found[0][4])
-        listener.address = _printable(sock)
-        listener.allow = _allow(sock, listener.address, config)
+        listener.address = printable(sock)
+        listener.allow = allowed_networks(sock, listener.address, config)
         sock.listen(config.backlog)
         sock.setblocking(False)
     except BaseException:
@@ -243,7 +204,7 @@ def _bind_unix(path: str, config: Config) -> Listener:
         with _locked(os.path.dirname(path)):
             _remove_stale(path)
             sock.bind(path)
-            listener.path, listener.inode = path, _inode(path)
+            listener.path, listener.inode = path, inode_of(path)
             # Nobody can connect before listen(), so there is no moment with other permissions.
             _set_permissions(path, config)
             sock.listen(config.backlog)
@@ -308,30 +269,6 @@ def _set_permissions(path: str, config: Config) -> None:
     os.chmod(path, config.socket_mode)
 
 
-def who_may_connect(listener: Listener) -> str:
-    """The users that the permissions of our socket file let in; empty where they do not matter."""
-    if not listener.path:
-        return ""
-    status = os.stat(listener.path)
-    if status.st_mode & stat.S_IWOTH:
-        return ""
-    return " and ".join(
-        name
-        for bit, name in (
-            (stat.S_IWUSR, f"user {_name_of(pwd.getpwuid, status.st_uid)}"),
-            (stat.S_IWGRP, f"group {_name_of(grp.getgrgid, status.st_gid)}"),
-        )
-        if status.st_mode & bit
-    )
-
-
-def _name_of(look_up: Callable[[int], Sequence[Any]], number: int) -> str:
-    try:
-        return str(look_up(number)[0])
-    except KeyError:
-        return str(number)
-
-
 def _id_of(setting: str, name: str) -> int:
     """The number of a user or group given by name or number; -1 (as it is) for none."""
     if not name:
@@ -344,57 +281,3 @@ def _id_of(setting: str, name: str) -> int:
         if name.isdecimal():
             return int(name)
         raise ConfigError(f"{setting}: there is no {name!r} on this machine") from None
-
-
-def _allow(sock: socket.socket, address: str, config: Config) -> tuple[Networks, ...]:
-    """The lists of networks a peer of this socket must be in."""
-    if sock.family == socket.AF_UNIX:
-        return ()
-    addresses = [item.strip() for item in os.environ.get(WEB_SERVER_ADDRS, "").split(",")]
-    lists = (
-        _networks("allow", config.allow),
-        _networks(WEB_SERVER_ADDRS, [item for item in addresses if item]),
-    )
-    given = tuple(networks for networks in lists if networks)
-    if not given and not _ip(sock.getsockname()[0]).is_loopback:
-        raise ConfigError(
-            f"bind {address}: whoever reaches this socket can pretend to be the web server. "
-            f"Say with allow (--allow 192.0.2.7 or a network) or {WEB_SERVER_ADDRS} where web "
-            "servers connect from, or listen on 127.0.0.1 or a Unix socket"
-        )
-    return given
-
-
-def _networks(setting: str, texts: Sequence[str]) -> Networks:
-    try:
-        return tuple(ipaddress.ip_network(text) for text in texts)
-    except ValueError as error:
-        raise ConfigError(f"{setting}: {error}") from None
-
-
-def _ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """An address as IPv4 wherever it is one: a dual-stack socket names its peers ::ffff:a.b.c.d."""
-    address = ipaddress.ip_address(host)
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-        return address.ipv4_mapped
-    return address
-
-
-def _printable(sock: socket.socket) -> str:
-    """The address of a socket, written as ``bind`` writes it."""
-    name = sock.getsockname()
-    if sock.family == socket.AF_INET:
-        return f"{name[0]}:{name[1]}"
-    if sock.family == socket.AF_INET6:
-        return f"[{name[0]}]:{name[1]}"
-    if isinstance(name, bytes):
-        name = name.decode("utf-8", "replace").replace("\0", "@")  # Linux's abstract sockets
-    return f"unix:{name}"
-
-
-def _inode(path: str) -> tuple[int, int]:
-    try:
-        status = os.lstat(path)
-    except OSError:
-        return (-1, -1)
-    return status.st_dev, status.st_ino

@@ -14,7 +14,8 @@ from ..config import Config
 from ..errors import ConfigError
 from ..gateways.wsgi import WSGIGateway
 from . import cgi
-from .sockets import Listener, listening, who_may_connect
+from .listener import Listener, who_may_connect
+from .sockets import listening
 from .worker import Worker
 
 log = logging.getLogger("fcgikit.server")

@@ -20,8 +20,8 @@ from typing import Any
 from ..config import Config
 from ..events import Role
 from ..gateways.interface import Gateway
+from .listener import Listener
 from .loop import Loop
-from .sockets import Listener
 
 log = logging.getLogger("fcgikit.server")
 

@@ -15,7 +15,8 @@ import pytest
 from fcgikit.config import DEFAULT
 from fcgikit.errors import ConfigError
 from fcgikit.server import sockets
-from fcgikit.server.sockets import Listener, open_listener
+from fcgikit.server.listener import Listener
+from fcgikit.server.sockets import open_listener
 from tests.e2e.process import PATIENCE
 
 

@@ -13,9 +13,10 @@ from typing import Any, Self
 from fcgikit.config import Config
 from fcgikit.events import Response, ResponseBody, Role
 from fcgikit.gateways.interface import Exchange, Gateway
+from fcgikit.server.listener import Listener
 from fcgikit.server.loop import Loop
 from fcgikit.server.poller import Poller
-from fcgikit.server.sockets import Listener, open_listener
+from fcgikit.server.sockets import open_listener
 from tests.e2e import wire
 from tests.e2e.process import PATIENCE
 

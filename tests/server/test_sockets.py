@@ -16,8 +16,8 @@ import pytest
 
 from fcgikit.config import Config
 from fcgikit.errors import ConfigError
+from fcgikit.server.listener import Listener
 from fcgikit.server.sockets import (
-    Listener,
     is_listening,
     listening,
     open_listener,
@@ -111,41 +111,6 @@ def test_a_host_name_that_cannot_be(listener: Listener) -> None:
         open_listener("a..b:1", Config())
 
 
-def test_allowed_networks() -> None:
-    listener = open_listener("[::]:0", Config(allow=("10.1.0.0/16", "2001:db8::/32")))
-    try:
-        assert listener.admits(("10.1.2.3", 1))
-        assert listener.admits(("::ffff:10.1.2.3", 1, 0, 0))
-        assert listener.admits(("2001:db8::7", 1, 0, 0))
-        assert not listener.admits(("10.2.0.1", 1))
-        assert not listener.admits(("::ffff:10.2.0.1", 1, 0, 0))
-        assert not listener.admits(("::1", 1, 0, 0))
-        assert not listener.admits(("fe80::1%lo", 1, 0, 1))
-    finally:
-        listener.close()
-
-
-def test_web_server_addrs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FCGI_WEB_SERVER_ADDRS", "10.1.2.3, 192.0.2.7")
-    for config, admitted in (
-        (Config(), {"10.1.2.3", "192.0.2.7"}),
-        (Config(allow=("10.1.0.0/16",)), {"10.1.2.3"}),
-    ):
-        listener = open_listener("0.0.0.0:0", config)
-        peers = ("10.1.2.3", "10.1.2.4", "192.0.2.7", "127.0.0.1")
-        assert {peer for peer in peers if listener.admits((peer, 1))} == admitted
-        listener.close()
-
-
-@pytest.mark.parametrize("text", ["10.0.0.0/33", "10.0.0.1/8", "localhost", ""])
-def test_a_wrong_network_is_named(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ConfigError, match=r"^allow: "):
-        open_listener("127.0.0.1:0", Config(allow=(text,)))
-    monkeypatch.setenv("FCGI_WEB_SERVER_ADDRS", f"127.0.0.1,{text}x")
-    with pytest.raises(ConfigError, match=r"^FCGI_WEB_SERVER_ADDRS: "):
-        open_listener("127.0.0.1:0", Config())
-
-
 # -- Unix sockets -------------------------------------------------------------------------
 
 
@@ -228,17 +193,6 @@ def test_other_files_are_left_alone(directory: Path) -> None:
         with pytest.raises(ConfigError, match="not a socket"):
             open_listener(f"unix:{directory}/{name}", Config())
     assert (directory / "file").read_text() == "precious"
-
-
-def test_the_socket_of_a_successor_is_left_alone(directory: Path) -> None:
-    path = directory / "s"
-    first = open_listener(f"unix:{path}", Config())
-    path.unlink()
-    second = open_listener(f"unix:{path}", Config())
-    first.close()
-    assert path.is_socket()
-    second.close()
-    assert not path.exists()
 
 
 @pytest.mark.parametrize("name", ["missing/s", "long" * 40])
