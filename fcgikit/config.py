@@ -125,6 +125,13 @@ class Config:
         metavar="BYTES",
     )
 
+    max_head_size: int = option(
+        64 * 1024,
+        "Bytes of an application's response headers; more is a 500 with the reason in the log. "
+        "Front ends take 4 KiB (nginx, fastcgi_buffer_size) to 32 KiB before they answer 502.",
+        metavar="BYTES",
+    )
+
     # -- time limits ----------------------------------------------------------------------
     header_timeout: float = option(
         30.0, "Time a request's variables may take to arrive.", metavar="SECONDS"

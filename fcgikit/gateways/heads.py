@@ -43,13 +43,17 @@ def parse_status(status: Any) -> tuple[int, str]:
     return code, match[2] or REASONS.get(code, "Unknown")
 
 
-def check_headers(headers: Iterable[Any]) -> tuple[list[tuple[str, str]], int | None]:
+def check_headers(
+    headers: Iterable[Any], limit: int
+) -> tuple[list[tuple[str, str]], int | None]:
     """The headers to send, as a new list, and the Content-Length among them.
 
-    Raises ``ValueError`` or ``TypeError``, naming the header, for what HTTP does not allow.
+    Raises ``ValueError`` or ``TypeError``, naming the header, for what HTTP does not allow, and
+    for more than *limit* bytes of them.
     """
     kept = []
     length = None
+    size = 0
     for name, value in headers:
         special = _special(name)
         if not isinstance(value, str):
@@ -64,6 +68,9 @@ def check_headers(headers: Iterable[Any]) -> tuple[list[tuple[str, str]], int | 
                 raise ValueError(f"{name} must be one number, given once")
             length = int(value)
         kept.append((name, value))
+        size += len(name) + len(value) + 4
+    if size > limit:
+        raise ValueError(f"response headers of {size} bytes (setting: max_head_size)")
     return kept, length
 
 

@@ -50,6 +50,7 @@ class WSGIGateway:
         self._mount = config.script_name
         self._max_body_size = config.max_body_size
         self._max_diagnostics_size = config.max_diagnostics_size
+        self._max_head_size = config.max_head_size
         self._constants: dict[str, Any] = {
             "wsgi.version": (1, 0),
             "wsgi.multithread": multithread,
@@ -63,7 +64,7 @@ class WSGIGateway:
         """Run the application and answer to the end; whatever it raises stays here."""
         environ: dict[str, Any] = exchange.request.params
         errors = ErrorStream(exchange, self._max_diagnostics_size)
-        answer = _Answer(exchange, environ, errors)
+        answer = _Answer(exchange, environ, errors, self._max_head_size)
         body = None
         try:
             length = content_length(environ)
@@ -108,11 +109,18 @@ class _Answer:
     _ended = False
     _overrun = False
 
-    def __init__(self, exchange: Exchange, environ: dict[str, Any], errors: ErrorStream) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        environ: dict[str, Any],
+        errors: ErrorStream,
+        max_head_size: int,
+    ) -> None:
         self._exchange = exchange
         self._request_id = exchange.request.request_id
         self._environ = environ
         self._errors = errors
+        self._max_head_size = max_head_size
         self._to_head = environ.get("REQUEST_METHOD") == "HEAD"
 
     def start_response(
@@ -131,7 +139,7 @@ class _Answer:
         elif self._status:
             raise RuntimeError("start_response was called again, and without exc_info")
         code, reason = parse_status(status)
-        self._headers, self._length = check_headers(headers)
+        self._headers, self._length = check_headers(headers, self._max_head_size)
         self._status, self._reason = code, reason
         return self.write
 

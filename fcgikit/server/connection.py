@@ -76,8 +76,8 @@ class ServerConnection:
 
     __slots__ = ("_address", "_arrived", "_discarded", "_waiting", "arriving", "chapter",
                  "config", "deadline", "ending", "eof", "exchanges", "fileno", "inherited",
-                 "lingering", "lock", "output", "owner", "reading", "registered", "socket",
-                 "unreceived")  # fmt: skip
+                 "lingering", "lock", "multiplexed", "output", "owner", "reading", "registered",
+                 "socket", "unreceived")  # fmt: skip
 
     def __init__(
         self, sock: socket.socket, address: Any, config: Config, owner: Owner, *, inherited: bool
@@ -92,6 +92,9 @@ class ServerConnection:
         if config.protocol != "auto":
             self.chapter = PROTOCOLS[config.protocol](Side.APP, config)
         self.exchanges: dict[int, ServerExchange] = {}
+        # Only a front end that multiplexes uses other ids than 1 (rule R16). From then on no
+        # request may stop the reading for want of room: others may stand behind its body.
+        self.multiplexed = False
         self.lock = threading.Lock()
         self.output = Output(sock, config.write_timeout, owner.about_to_wait)
         self._arrived: threading.Condition | None = None
@@ -138,7 +141,7 @@ class ServerConnection:
         if len(self.exchanges) != 1 or self.lingering:
             return False
         (exchange,) = self.exchanges.values()
-        return exchange.window_full
+        return exchange.window_full and not self.multiplexed
 
     def wait_for_arrival(self, timeout: float) -> None:
         """With the lock held: wait until the present reader has received something."""
@@ -190,6 +193,8 @@ class ServerConnection:
                         if type(event) is Request:
                             exchange = ServerExchange(event, self)
                             self.exchanges[event.request_id] = exchange
+                            if event.request_id != 1 or len(self.exchanges) > 1:
+                                self.multiplexed = True
                             started.append(exchange)
                         else:
                             self._pass_on(event, errors)
@@ -225,7 +230,7 @@ class ServerConnection:
             if concerned is None:
                 return
             if isinstance(event, (Body, FilterData)):
-                concerned.add(event.data, multiplexed=len(self.exchanges) > 1)
+                concerned.add(event.data, multiplexed=self.multiplexed)
             elif isinstance(event, (EndOfBody, EndOfFilterData)):
                 concerned.end_body()
             elif isinstance(event, Abort):

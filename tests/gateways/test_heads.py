@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from fcgikit.gateways.heads import check_headers, parse_status
 
+LIMIT = 65536
+
 
 @pytest.mark.parametrize(
     ("status", "parsed"),
@@ -45,25 +47,25 @@ def test_status_of_another_type(status: Any) -> None:
 
 def test_good_headers_pass_in_order_and_repeated() -> None:
     headers = [("Set-Cookie", "a=1"), ("X-Empty", ""), ("set-cookie", "b=\xe9\t!"), ("x_Y.z", "v")]
-    kept, length = check_headers(headers)
+    kept, length = check_headers(headers, LIMIT)
     assert kept == headers
     assert kept is not headers  # an application may change its own list later
     assert length is None
 
 
 def test_content_length() -> None:
-    assert check_headers([("content-length", "12")]) == ([("content-length", "12")], 12)
+    assert check_headers([("content-length", "12")], LIMIT) == ([("content-length", "12")], 12)
 
 
 @pytest.mark.parametrize("value", ["", "-1", "+1", "1_0", " 1", "1, 1", "\xb2", "9" * 19])
 def test_bad_content_length(value: str) -> None:
     with pytest.raises(ValueError):
-        check_headers([("Content-Length", value)])
+        check_headers([("Content-Length", value)], LIMIT)
 
 
 def test_content_length_twice() -> None:
     with pytest.raises(ValueError):
-        check_headers([("Content-Length", "1"), ("Content-length", "1")])
+        check_headers([("Content-Length", "1"), ("Content-length", "1")], LIMIT)
 
 
 @pytest.mark.parametrize(
@@ -72,13 +74,13 @@ def test_content_length_twice() -> None:
      "Proxy-Authenticate", "proxy-connection", "Status"],
 )  # fmt: skip
 def test_headers_that_are_not_the_applications_are_dropped(name: str) -> None:
-    assert check_headers([(name, "x"), ("X", "y")]) == ([("X", "y")], None)
+    assert check_headers([(name, "x"), ("X", "y")], LIMIT) == ([("X", "y")], None)
 
 
 @pytest.mark.parametrize("name", ["", "A B", "A:", "A\r\nB", "\xe9", "A\n", "\u20ac", "(x)"])
 def test_bad_names(name: str) -> None:
     with pytest.raises(ValueError):
-        check_headers([(name, "x")])
+        check_headers([(name, "x")], LIMIT)
 
 
 @pytest.mark.parametrize(
@@ -86,22 +88,29 @@ def test_bad_names(name: str) -> None:
 )
 def test_bad_values(value: str) -> None:
     with pytest.raises(ValueError):
-        check_headers([("X", value)])
+        check_headers([("X", value)], LIMIT)
 
 
 @pytest.mark.parametrize("header", [(b"X", "y"), ("X", b"y"), ("X", 1), (1, "x"), ("X",), "X"])
 def test_headers_of_another_type(header: Any) -> None:
     with pytest.raises((TypeError, ValueError)):
-        check_headers([header])
+        check_headers([header], LIMIT)
 
 
 @given(st.lists(st.tuples(st.text(max_size=6), st.text(max_size=6)), max_size=3))
 def test_nothing_that_passes_can_end_a_line(headers: list[tuple[str, str]]) -> None:
     try:
-        kept, _ = check_headers(headers)
+        kept, _ = check_headers(headers, LIMIT)
     except ValueError:
         return
     for name, value in kept:
         line = f"{name}: {value}".encode("latin-1")
         assert not set(line) & set(b"\r\n\0")
         assert ":" not in name
+
+
+def test_too_many_headers_are_told_with_the_setting() -> None:
+    headers = [("X-Long", "x" * 40), ("X-Longer", "y" * 40)]
+    check_headers(headers, 102)
+    with pytest.raises(ValueError, match=r"102 bytes .*max_head_size"):
+        check_headers(headers, 101)

@@ -353,3 +353,24 @@ def test_a_violation_ends_the_connection_and_what_runs_on_it(
         with server.connect() as other:
             assert ask(other, "/other") == b"/other "
     assert "a peer on the Unix socket" in caplog.text
+
+
+def test_a_body_that_nobody_reads_stops_no_sibling_on_a_multiplexed_connection() -> None:
+    """A lone request with a full window, whose id says that others may follow (rule R16)."""
+    gate = Gate()
+
+    def work(exchange: Exchange) -> None:
+        if exchange.request.params["REQUEST_URI"] == "/slow":
+            gate.pass_through()
+        echo(exchange)
+
+    with Server(work, body_window=1000) as server, server.connect() as connection:
+        assert ask(connection, "/first") == b"/first "
+        connection.sendall(wire.head("/slow", 3, keep=True))
+        gate.wait()
+        connection.sendall(wire.record(wire.STDIN, b"x" * 60_000, 3) * 4)
+        connection.sendall(wire.request("/sibling", 5, keep=True))
+        assert body_of(wire.read_answer(connection, 5)) == b"/sibling "
+        gate.open()
+        connection.sendall(wire.record(wire.STDIN, b"", 3))
+        assert body_of(wire.read_answer(connection, 3)) == b"/slow " + b"x" * 240_000
