@@ -132,8 +132,13 @@ class ServerConnection:
             if self.reading or (self.exchanges and self._window_full):
                 self.unreceived = True
                 return False
-            self.reading = True
+            self.start_reading()
             return True
+
+    def start_reading(self) -> None:
+        """With the lock held: take the reader's place, which is free."""
+        self.reading = True
+        self.unreceived = False  # who finds the place taken says so anew
 
     @property
     def _window_full(self) -> bool:
@@ -167,7 +172,7 @@ class ServerConnection:
                     if wait_for(self.fileno, select.POLLIN, timeout):
                         continue
                 with self.lock:
-                    self._leave_reader_place(False)
+                    self._leave_reader_place(self.unreceived)
                 return None
             except OSError:  # a reset is an end like any other (rule R4)
                 data = b""
@@ -199,8 +204,8 @@ class ServerConnection:
                         else:
                             self._pass_on(event, errors)
                     reply = chapter.data_to_send()
-            full = len(data) == RECEIVE_SIZE or (self.ending and not self.eof)
-            self._leave_reader_place(full or (self.unreceived and not self.eof))
+            more = len(data) == RECEIVE_SIZE or self.ending or self.unreceived
+            self._leave_reader_place(more and not self.eof)
         if reply and not self.output.reply(reply):
             errors.append(RemoteProtocolError("does not read the answers to its records"))
         for error in errors:

@@ -119,7 +119,7 @@ class ServerExchange:
                 if connection.reading:
                     connection.wait_for_arrival(deadline - now)
                     continue
-                connection.reading = True
+                connection.start_reading()
             if started := connection.receive(deadline - now):
                 connection.owner.enqueue(started)
             if connection.unreceived and (self.body_ended or len(connection.exchanges) > 1):

@@ -197,10 +197,9 @@ class Loop:
         received = False
         while connection.take_reader_place():
             started = connection.receive(0)
-            if started is None:
-                break
-            received = True
-            ready += started
+            if started is not None:
+                received = True
+                ready += started
             if not connection.unreceived:
                 break
         if ready:

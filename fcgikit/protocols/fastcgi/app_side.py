@@ -388,6 +388,7 @@ class AppSide:
         events.append(Refused(request_id, error))
 
     def _fail(self, error: RemoteProtocolError) -> Closed:
+        error.scope = Scope.CONNECTION
         self._failed = True
         self._closing = True
         self._late.clear()
