@@ -16,29 +16,8 @@ from fcgikit.config import DEFAULT
 from fcgikit.events import Event, Request
 from fcgikit.gateways.environ import content_length, make_environ
 from fcgikit.gateways.wsgi import WSGIGateway
+from tests.fake_exchange import PARAMS
 
-PARAMS = {
-    "QUERY_STRING": "a=1",
-    "REQUEST_METHOD": "GET",
-    "CONTENT_TYPE": "",
-    "CONTENT_LENGTH": "",
-    "SCRIPT_NAME": "/hello",
-    "REQUEST_URI": "/hello?a=1",
-    "DOCUMENT_URI": "/hello",
-    "DOCUMENT_ROOT": "/srv/www",
-    "SERVER_PROTOCOL": "HTTP/1.1",
-    "REQUEST_SCHEME": "http",
-    "GATEWAY_INTERFACE": "CGI/1.1",
-    "SERVER_SOFTWARE": "nginx/1.22.1",
-    "REMOTE_ADDR": "127.0.0.1",
-    "REMOTE_PORT": "37982",
-    "SERVER_ADDR": "127.0.0.1",
-    "SERVER_PORT": "8080",
-    "SERVER_NAME": "app.example",
-    "REDIRECT_STATUS": "200",
-    "HTTP_HOST": "app.example",
-    "HTTP_USER_AGENT": "bench/1.0",
-}
 CALLS = 5_000
 
 
