@@ -43,7 +43,11 @@ from .output import Output, wait_for
 log = logging.getLogger("fcgikit.server")
 
 RECEIVE_SIZE = 64 * 1024
-"""Bytes asked of the kernel at a time; nginx's largest STDIN burst is 64 KiB."""
+"""Bytes asked of the kernel at a time for a body; nginx's largest STDIN burst is 64 KiB."""
+
+FIRST_SIZE = 16 * 1024
+"""Bytes asked for while no request is open: most requests are smaller, and the buffer, which is
+made anew each time, then stays in the processor's caches."""
 
 _DONTWAIT = socket.MSG_DONTWAIT
 
@@ -163,9 +167,10 @@ class ServerConnection:
         Returns the exchanges that begin with what has arrived; ``None`` if nothing has. The
         stream's end is something. ``unreceived`` says whether to come back.
         """
+        size = RECEIVE_SIZE if self.exchanges else FIRST_SIZE
         while True:
             try:
-                data = self.socket.recv(RECEIVE_SIZE, _DONTWAIT)
+                data = self.socket.recv(size, _DONTWAIT)
             except BlockingIOError:
                 if timeout > 0:
                     self.owner.about_to_wait()
@@ -176,10 +181,13 @@ class ServerConnection:
                 return None
             except OSError:  # a reset is an end like any other (rule R4)
                 data = b""
-            return self._take_in(data)
+            return self._take_in(data, len(data) == size)
 
-    def _take_in(self, data: bytes) -> list[ServerExchange]:
-        """Pass on what *data* means, ``b""`` being the end, and leave the reader's place."""
+    def _take_in(self, data: bytes, full: bool) -> list[ServerExchange]:
+        """Pass on what *data* means, ``b""`` being the end, and leave the reader's place.
+
+        *full*: it is all that was asked for, and there may be more.
+        """
         started: list[ServerExchange] = []
         reply = b""
         errors: list[RemoteProtocolError] = []
@@ -204,7 +212,7 @@ class ServerConnection:
                         else:
                             self._pass_on(event, errors)
                     reply = chapter.data_to_send()
-            more = len(data) == RECEIVE_SIZE or self.ending or self.unreceived
+            more = full or self.ending or self.unreceived
             self._leave_reader_place(more and not self.eof)
         if reply and not self.output.reply(reply):
             errors.append(RemoteProtocolError("does not read the answers to its records"))
