@@ -78,7 +78,108 @@ class Config:
     graceful_timeout: float = option(
         30.0, "Time running requests get to finish after a stop signal.", metavar="SECONDS"
     )
+
+    # -- the pool of workers --------------------------------------------------------------
+    workers: int | None = option(
+        None,
+        "Worker processes: exactly so many with --pm static, at most so many otherwise. 0: no "
+        "supervisor, this process serves. Default: 1, but 0 when fd 0 is the listening socket, "
+        "because whoever gave it (spawn-fcgi, mod_fcgid, lighttpd) manages processes itself.",
+        metavar="N",
+        short="-w",
+    )
+    pm: str = option(
+        "static",
+        "static: a fixed number of workers. dynamic: as many as --min-spare-workers and "
+        "--max-spare-workers ask for. ondemand: none until a request comes. php-fpm's pm.",
+        metavar="NAME",
+    )
+    min_spare_workers: int = option(
+        1,
+        "With --pm dynamic: workers that should have a free thread; with fewer, more are "
+        "started. php-fpm's pm.min_spare_servers.",
+        metavar="N",
+    )
+    max_spare_workers: int = option(
+        3,
+        "With --pm dynamic: with more workers than this that run nothing, one is retired. "
+        "php-fpm's pm.max_spare_servers.",
+        metavar="N",
+    )
+    process_idle_timeout: float = option(
+        10.0,
+        "With --pm ondemand: time without a request after which a worker is retired. php-fpm's "
+        "name and default.",
+        metavar="SECONDS",
+    )
+    preload: bool = option(
+        False,
+        "Import the application before the workers are forked: they share its memory and start "
+        "at once. A reload then replaces the supervisor, too.",
+    )
+    max_requests: int = option(
+        0, "Requests after which a worker is replaced; 0: never. gunicorn's name.", metavar="N"
+    )
+    max_requests_jitter: int = option(
+        0,
+        "Up to so many requests more, at random, so that workers are not replaced all at once.",
+        metavar="N",
+    )
+    max_memory: int = option(
+        0,
+        "Resident memory beyond which a worker is replaced, between requests; 0: never.",
+        metavar="BYTES",
+    )
+    timeout: float = option(
+        0.0,
+        "Time one request may take; then its stack goes to the slow log, the client gets 504 and "
+        "the worker is replaced. 0: for ever. php-fpm's request_terminate_timeout.",
+        metavar="SECONDS",
+    )
+
+    # -- logs -----------------------------------------------------------------------------
     log_level: str = option("info", "debug, info, warning or error.", metavar="LEVEL")
+    error_log: str = option(
+        "-",
+        "File for the log; -: standard error. Opened again when it was moved away, and on SIGUSR1.",
+        metavar="FILE",
+    )
+    slow_request: float = option(
+        0.0,
+        "Time after which a running request is written to the slow log: request line, duration, "
+        "Python stack. 0: never. php-fpm's request_slowlog_timeout.",
+        metavar="SECONDS",
+    )
+    slow_log: str = option(
+        "", "File for slow requests. Default: the error log.", metavar="FILE"
+    )
+
+    # -- the process ----------------------------------------------------------------------
+    user: str = option(
+        "",
+        "User that workers run as; the sockets are opened before. Needs root.",
+        metavar="USER",
+        short="-u",
+    )
+    group: str = option(
+        "",
+        "Group that workers run as. Default: that of --user.",
+        metavar="GROUP",
+        short="-g",
+    )
+    umask: int | None = option(
+        None, "Permissions taken from files the application makes, octal.", metavar="MODE"
+    )
+    chroot: str = option(
+        "",
+        "Directory workers are locked in. They import the application from there, unless "
+        "--preload has done so before.",
+        metavar="DIR",
+    )
+    pid: str = option(
+        "", "File for the process number, written when the sockets are open.", metavar="FILE",
+        short="-p",
+    )
 
     # -- limits on what a peer may send ---------------------------------------------------
     max_params_size: int = option(
@@ -95,6 +196,18 @@ class Config:
         "Requests open at the same time on one multiplexed connection (FCGI_MAX_REQS); "
         "one more is answered FCGI_OVERLOADED.",
         metavar="N",
+    )
+    max_requests_in_flight: int = option(
+        0,
+        "Requests one worker runs and queues at the same time; one more is turned away as "
+        "--overload says. 0: as many as come.",
+        metavar="N",
+    )
+    overload: str = option(
+        "503",
+        "How a request that is too much is turned away: 503, an answer with Retry-After; or "
+        "overloaded, only FCGI_OVERLOADED, for front ends that then try another server.",
+        metavar="NAME",
     )
     max_connections: int = option(
         10_000,
@@ -133,6 +246,12 @@ class Config:
     )
 
     # -- time limits ----------------------------------------------------------------------
+    queue_timeout: float = option(
+        0.0,
+        "Time a request may wait for a thread before it is turned away as --overload says; "
+        "0: for ever.",
+        metavar="SECONDS",
+    )
     header_timeout: float = option(
         30.0, "Time a request's variables may take to arrive.", metavar="SECONDS"
     )
@@ -161,18 +280,21 @@ class Config:
             value = getattr(self, field.name)
             if isinstance(value, (int, float)) and value < 0:
                 raise ConfigError(f"{field.name} cannot be negative: {value}")
-        if self.protocol not in ("auto", "fastcgi", "scgi", "uwsgi"):
-            raise ConfigError(
-                f"protocol {self.protocol!r} is unknown: use auto, fastcgi, scgi or uwsgi"
-            )
-        if self.log_level not in ("debug", "info", "warning", "error"):
-            raise ConfigError(
-                f"log_level {self.log_level!r} is unknown: use debug, info, warning or error"
-            )
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                named = f"{', '.join(choices[:-1])} or {choices[-1]}"
+                raise ConfigError(f"{name} {getattr(self, name)!r} is unknown: use {named}")
         if self.script_name and not self.script_name.startswith("/"):
             raise ConfigError(f"script_name must begin with '/': {self.script_name!r}")
         if self.script_name and self.script_name.endswith("/"):
             raise ConfigError(f"script_name must not end with '/': {self.script_name!r}")
 
+
+_CHOICES = {
+    "protocol": ("auto", "fastcgi", "scgi", "uwsgi"),
+    "pm": ("static", "dynamic", "ondemand"),
+    "overload": ("503", "overloaded"),
+    "log_level": ("debug", "info", "warning", "error"),
+}
 
 DEFAULT = Config()

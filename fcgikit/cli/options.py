@@ -12,6 +12,9 @@ from ..config import Config
 SECTIONS = {
     "bind": "Where to listen",
     "threads": "How to run the application",
+    "workers": "The pool of workers",
+    "log_level": "Logs",
+    "user": "The process",
     "max_params_size": "Limits on what a peer may send",
     "header_timeout": "Time limits",
 }
@@ -30,7 +33,9 @@ def octal(text: str) -> int:
 
 
 TYPES: dict[str, Any] = {
+    "bool": bool,
     "int": int,
+    "int | None": int,
     "float": float,
     "str": str,
     "str | None": str,
@@ -67,9 +72,9 @@ def flag(field: dataclasses.Field[Any]) -> str:
 
 def default_text(field: dataclasses.Field[Any]) -> str:
     """The default as one types it; empty where the help text tells it instead."""
-    if _type(field) is octal:
-        return f"{field.default:o}"
-    return "" if field.default in (None, "", ()) else str(field.default)
+    if field.default in (None, "", ()) or field.default is False:
+        return ""
+    return f"{field.default:o}" if _type(field) is octal else str(field.default)
 
 
 def _type(field: dataclasses.Field[Any]) -> Any:
@@ -80,6 +85,8 @@ def _option(field: dataclasses.Field[Any]) -> click.Option:
     declarations = [flag(field), field.name]
     if field.metadata["short"]:
         declarations.insert(0, field.metadata["short"])
+    if field.type == "bool":
+        return click.Option(declarations, is_flag=True, help=field.metadata["help"])
     return click.Option(
         declarations,
         type=_type(field),

@@ -136,7 +136,7 @@ def test_a_unix_socket_says_who_may_connect(directory: Path, mode: list[str], us
         (["serve", "hello:app", "--threads", "0"], 78, "Error: threads must be at least 1"),
         (["serve", "hello:app", "--chdir", "absent"], 78, "Error: chdir absent: No such"),
         (["serve", "absent:app", "-b", "127.0.0.1:0"], 3, "Error: there is no module 'absent'"),
-        (["serve", "hello:app", "--workers", "2"], 2, "--workers"),
+        (["serve", "hello:app", "--wrokers", "2"], 2, "--wrokers"),
         (["serve"], 2, "MODULE:APP"),
         (["sevre"], 2, "sevre"),
     ],

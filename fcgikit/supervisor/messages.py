@@ -1,0 +1,190 @@
+"""What the planner hears and what it asks for: the two vocabularies of the supervisor.
+
+The planner (``plan.py``) turns inputs into commands and touches nothing else; the performer
+(``posix.py``) carries commands out and brings inputs. A worker is named by the number of its
+slot on the board; a slot is used again when its worker is gone.
+"""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from ..config import Config
+from ..orders import Order, Report
+
+# -- in: what has happened ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Signalled:
+    """A signal has come to the supervisor."""
+
+    number: signal.Signals
+
+
+@dataclass(frozen=True, slots=True)
+class Spawned:
+    """A worker's process is there; it has still to load the application."""
+
+    slot: int
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """A worker says something of itself."""
+
+    slot: int
+    report: Report
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A worker is gone. *status* as ``os.waitstatus_to_exitcode`` gives it: negative for a
+    signal. *running* names the requests it was working on, as the board knows them."""
+
+    slot: int
+    status: int
+    running: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A connection waits to be accepted. Told only while :class:`Watch` asks for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the board says of one worker."""
+
+    slot: int
+    busy: int  # threads that run a request
+    requests: int  # served so far
+    connections: int  # open, at the last beat
+    beat_age: float  # seconds since its last sign of life
+
+
+@dataclass(frozen=True, slots=True)
+class Ticked:
+    """Time has passed: :attr:`Planner.wake_at <fcgikit.supervisor.plan.Planner>` is reached."""
+
+    views: tuple[View, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsRead:
+    """The answer to :class:`ReadSettings`: the new settings, ``None`` if they cannot work."""
+
+    config: Config | None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageChecked:
+    """The answer to :class:`CheckImage`: the exit status of the trial."""
+
+    status: int
+
+
+Input: TypeAlias = (
+    Signalled
+    | Spawned
+    | Reported
+    | Ended
+    | Waiting
+    | Ticked
+    | SettingsRead
+    | ImageChecked
+)
+
+# -- out: what shall be done ----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Spawn:
+    """Fork a worker for a free slot."""
+
+    slot: int
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Give:
+    """Give a worker an order."""
+
+    slot: int
+    order: Order
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """Send a worker a signal that it cannot overhear: it has not obeyed an order in time."""
+
+    slot: int
+    number: signal.Signals
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Tell, or do not tell any more, when a connection waits to be accepted."""
+
+    wanted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSettings:
+    """Read the settings again, for a reload."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReopenLogs:
+    """Open the supervisor's own log files again."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckImage:
+    """Start this program anew beside us, only to see whether it would start."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReExec:
+    """Replace this process by a new image of itself, which adopts sockets and workers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """Tell the service manager: ``ready``, ``reloading``, ``stopping``, or a status text."""
+
+    state: str
+    status: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A line for the log; *level* as in :mod:`logging`."""
+
+    level: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """All is done; leave with this status."""
+
+    status: int
+
+
+Command: TypeAlias = (
+    Spawn
+    | Give
+    | Kill
+    | Watch
+    | ReadSettings
+    | ReopenLogs
+    | CheckImage
+    | ReExec
+    | Notify
+    | Log
+    | Exit
+)
