@@ -1,5 +1,7 @@
 # make demo    the example application in your browser, no web server needed
 # make test    the whole test suite, real front ends included
+# make wheel   both wheels: pure Python, and with the hot modules compiled (needs a C compiler)
+# make test-compiled   the test suite against the compiled wheel
 # make lint    ruff and mypy --strict
 # make fuzz    the property tests with new examples, FUZZ_SECONDS long (300)
 # make soak    a worker behind nginx under mixed load, SOAK_SECONDS long (180)
@@ -15,6 +17,8 @@ BIN := $(VENV)/bin
 TEST_DEPS := $(VENV)/.test-deps
 DEMO_DEPS := $(VENV)/.demo-deps
 BENCH_DEPS := $(VENV)/.bench-deps
+WHEEL_DEPS := $(VENV)/.wheel-deps
+COMPILED := build/compiled
 PROPERTIES := tests/protocols tests/gateways tests/server/test_spool.py
 # One place names the front ends the tests need, as packages of Debian and Ubuntu.
 FRONT_ENDS := $(shell cat tests/apt.txt)
@@ -22,7 +26,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --ed
 # Keeps a package from starting its daemon: the tests start their own.
 APT := RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get -qq
 
-.PHONY: help demo test lint fuzz soak bench clean front-ends
+.PHONY: help demo test wheel test-compiled lint fuzz soak bench clean front-ends
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -32,6 +36,20 @@ demo: $(DEMO_DEPS)
 
 test: $(TEST_DEPS) front-ends
 	@PATH="$$PATH:/usr/sbin" exec $(BIN)/python -m pytest $(ARGS)
+
+wheel: $(WHEEL_DEPS)
+	rm -rf dist
+	$(BIN)/python -m build --wheel
+	HATCH_BUILD_HOOK_ENABLE_MYPYC=true $(BIN)/python -m build --wheel
+
+# A copy of the tree with the compiled wheel unpacked over it: the tests find what users install.
+test-compiled: wheel $(TEST_DEPS) front-ends
+	rm -rf $(COMPILED)
+	mkdir -p $(COMPILED)
+	git ls-files -z | xargs -0 cp --parents --target-directory=$(COMPILED)
+	$(BIN)/python -m zipfile -e dist/fcgikit-*-cp*.whl $(COMPILED)
+	cd $(COMPILED) && ../../$(BIN)/python -m fcgikit --version | grep compiled
+	cd $(COMPILED) && PATH="$$PATH:/usr/sbin" exec ../../$(BIN)/python -m pytest $(ARGS)
 
 lint: $(TEST_DEPS)
 	$(BIN)/ruff check
@@ -72,6 +90,10 @@ $(DEMO_DEPS): pyproject.toml | $(BIN)/python
 $(TEST_DEPS): pyproject.toml | $(BIN)/python
 	$(INSTALL) '.[test]'
 	@touch $@ $(DEMO_DEPS)
+
+$(WHEEL_DEPS): pyproject.toml | $(BIN)/python
+	$(INSTALL) '.[wheel]'
+	@touch $@
 
 $(BENCH_DEPS): pyproject.toml | $(BIN)/python
 	$(INSTALL) '.[bench,test]'
