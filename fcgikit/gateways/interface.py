@@ -25,6 +25,7 @@ class Exchange(Protocol):
     def read(self) -> bytes:
         """The body's next piece after ``request.body``, waiting for it; ``b""`` at its end.
 
+        Of a Filter, what follows that end are the pieces of FCGI_DATA, and ``b""`` again.
         Raises ``BodyTruncated``, ``BodyTimeout``, ``BodyTooLarge`` or ``ClientDisconnected``.
         """
 

@@ -13,7 +13,16 @@ from ..errors import (
     ClientDisconnected,
     RequestError,
 )
-from ..events import CutOff, EndOfResponse, Event, ProtocolStatus, Request, Response, ResponseBody
+from ..events import (
+    CutOff,
+    EndOfResponse,
+    Event,
+    ProtocolStatus,
+    Request,
+    Response,
+    ResponseBody,
+    Role,
+)
 from ..protocols.cgi import refusal
 from .spool import Spool
 
@@ -30,8 +39,9 @@ class ServerExchange:
     connection, which calls them with its lock held.
     """
 
-    __slots__ = ("_ended", "_failure", "_received", "_spool", "_started", "aborted",
-                 "body_ended", "connection", "request", "unwanted")  # fmt: skip
+    __slots__ = ("_earlier", "_ended", "_failure", "_filter_data_follows", "_received",
+                 "_spool", "_started", "aborted", "body_ended", "connection", "request",
+                 "unwanted")  # fmt: skip
 
     def __init__(self, request: Request, connection: ServerConnection) -> None:
         self.request = request
@@ -39,7 +49,9 @@ class ServerExchange:
         self.unwanted = False  # aborted by a word of the peer, not only by its end
         self.body_ended = request.complete
         self.connection = connection
-        self._spool: Spool | None = None
+        self._spool: Spool | None = None  # of the stream that arrives now
+        self._earlier: Spool | None = None  # a filter's body, complete and not yet read
+        self._filter_data_follows = request.role is Role.FILTER
         self._failure: RequestError | None = None
         self._received = len(request.body)
         self._started = False  # the response head is out
@@ -79,8 +91,12 @@ class ServerExchange:
         )
 
     def end_body(self) -> None:
-        """The body is complete."""
-        self.body_ended = True
+        """The stream that arrives is complete: the body, or a filter's file after it."""
+        if self._filter_data_follows and self._failure is None:
+            self._filter_data_follows = False
+            self._earlier, self._spool = self._spool or Spool(), None
+        else:
+            self.body_ended = True
 
     def abort(self) -> None:
         """The front end does not want the answer."""
@@ -104,6 +120,12 @@ class ServerExchange:
         deadline = 0.0
         while True:
             with connection.lock:
+                if self._earlier is not None:
+                    piece = self._earlier.take()
+                    if not piece:
+                        self._earlier.close()
+                        self._earlier = None
+                    return piece
                 if self._spool:
                     return self._spool.take()
                 if self._failure is not None:
@@ -197,5 +219,6 @@ class ServerExchange:
                                 ProtocolStatus.REQUEST_COMPLETE)  # fmt: skip
         except ClientDisconnected:
             pass
-        if self._spool is not None:
-            self._spool.close()
+        for spool in (self._earlier, self._spool):
+            if spool is not None:
+                spool.close()

@@ -110,6 +110,57 @@ def test_a_body_that_is_too_large() -> None:
         assert ask(connection, "/", body=b"x" * 1000) == b"/ " + b"x" * 1000
 
 
+def filter_request(body: bytes, data: bytes) -> bytes:
+    """A Filter's two streams, in records of 1,000 bytes."""
+    streams = b"".join(
+        wire.record(kind, stream[at : at + 1000])
+        for kind, stream in ((wire.STDIN, body), (wire.DATA, data))
+        for at in range(0, len(stream) + 1000, 1000)
+    )
+    variables = wire.record(wire.PARAMS, wire.pairs(wire.params("/"))) + wire.record(wire.PARAMS)
+    return wire.begin(role=Role.FILTER, keep=True) + variables + streams
+
+
+def read_stream(exchange: Exchange) -> bytes:
+    return b"".join(iter(exchange.read, b""))
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+@pytest.mark.parametrize("body", [b"", b"x" * 5000])
+@pytest.mark.parametrize("together", [True, False])
+def test_a_filter_reads_two_streams_one_after_the_other(
+    threads: int, body: bytes, together: bool
+) -> None:
+    def work(exchange: Exchange) -> None:
+        found = exchange.request.body + read_stream(exchange)
+        answer(exchange, found + b"|" + read_stream(exchange) + b"|" + exchange.read())
+
+    data = bytes(range(250)) * 14
+    request = filter_request(body, data)
+    with Server(
+        echo, gateways={Role.FILTER: work}, threads=threads
+    ) as server, server.connect() as connection:
+        for _ in range(2):
+            for piece in [request] if together else (request[:-4500], request[-4500:]):
+                connection.sendall(piece)
+            assert body_of(wire.read_answer(connection)) == body + b"|" + data + b"|"
+
+
+@pytest.mark.parametrize(("body", "data"), [(b"x" * 2000, b""), (b"x", b"y" * 2000)])
+def test_the_streams_of_a_filter_are_limited_together(body: bytes, data: bytes) -> None:
+    def work(exchange: Exchange) -> None:
+        read_stream(exchange)
+        read_stream(exchange)
+
+    noting = Noting(work)
+    with Server(
+        echo, gateways={Role.FILTER: noting}, max_body_size=1000
+    ) as server, server.connect() as connection:
+        connection.sendall(filter_request(body, data))
+        assert b"Status: 413" in wire.read_answer(connection).stdout
+        assert isinstance(noting.raised(), BodyTooLarge)
+
+
 def test_a_body_that_is_too_large_and_came_along_with_its_request() -> None:
     noting = Noting(echo)
     with Server(noting, max_body_size=1000) as server, server.connect() as connection:
