@@ -42,8 +42,9 @@ class Reported:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A worker is gone. *status* as ``os.waitstatus_to_exitcode`` gives it: negative for a
-    signal. *running* names the requests it was working on, as the board knows them."""
+    """A worker is gone, or could not be forked. *status* as ``os.waitstatus_to_exitcode``
+    gives it: negative for a signal. *running* names the requests it was working on, as the
+    board knows them."""
 
     slot: int
     status: int
@@ -148,13 +149,26 @@ class CheckImage:
 
 
 @dataclass(frozen=True, slots=True)
+class Adopted:
+    """A worker that the image before has left to the next one."""
+
+    slot: int
+    pid: int
+    generation: int
+    phase: str  # name of a states.Phase
+
+
+@dataclass(frozen=True, slots=True)
 class ReExec:
-    """Replace this process by a new image of itself, which adopts sockets and workers."""
+    """Replace this process by a new image of itself, which adopts sockets and these workers."""
+
+    workers: tuple[Adopted, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Notify:
-    """Tell the service manager: ``ready``, ``reloading``, ``stopping``, or a status text."""
+    """Tell the service manager: ``ready``, ``reloading``, ``stopping``, or with an empty
+    *state* only a status text."""
 
     state: str
     status: str = ""
