@@ -8,7 +8,10 @@ from __future__ import annotations
 import os
 import signal
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+pytest.register_assert_rewrite("tests.e2e.checks")
 
 # Shells let what they start in the background ignore SIGINT, and the tests' programs inherit it.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -18,6 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
+from tests.e2e.checks import Traits
+from tests.e2e.front import find, ready
 from tests.e2e.process import ROOT, Process
 
 CONF = ROOT / "conf" / "nginx"
@@ -49,13 +51,8 @@ http {{
 """
 
 
-@cache
 def find_nginx() -> str:
-    """The path of nginx. Raises with the advice to install it: a missing one is no skip."""
-    path = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
-    if path is None:
-        raise AssertionError("nginx is not installed: apt-get install nginx-light")
-    return path
+    return find("nginx", "nginx-light")
 
 
 @cache
@@ -88,13 +85,9 @@ class Front:
 
     def site(self, port: int, address: str) -> str:
         """The file with its documented placeholders, and nothing else, replaced."""
-        text = (CONF / self.file).read_text()
-        # The comments name addresses too; they are for people.
-        code = "".join(line for line in text.splitlines(True) if not line.lstrip().startswith("#"))
-        assert code.count(LISTEN) == 1, f"{self.file} must say {LISTEN!r} once"
-        (placeholder,) = (a for a in ADDRESSES if a in code)
-        assert code.count(placeholder) == 1, f"{self.file} must name {placeholder!r} once"
-        return code.replace(LISTEN, f"listen 127.0.0.1:{port};").replace(placeholder, address)
+        path = CONF / self.file
+        (placeholder,) = (a for a in ADDRESSES if a in ready(path, {}))
+        return ready(path, {LISTEN: f"listen 127.0.0.1:{port};", placeholder: address})
 
 
 class Site(Protocol):
@@ -111,6 +104,8 @@ class Nginx(Process):
 
     *address* is in nginx's words: ``unix:/path`` or ``127.0.0.1:port``.
     """
+
+    traits = Traits()
 
     def __init__(self, front: Site, address: str) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:

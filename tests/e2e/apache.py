@@ -1,0 +1,85 @@
+"""A real Apache httpd, started with a file of ``conf/apache/`` as users copy it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.e2e.checks import Traits
+from tests.e2e.front import SOCKET, FrontEnd, find, ready, unprivileged, write_script
+from tests.e2e.process import ROOT
+
+CONF = ROOT / "conf" / "apache"
+MODULES = Path("/etc/apache2/mods-available")
+STOCK = ["alias", "authz_core", "dir", "env", "mime", "mpm_event", "reqtimeout", "setenvif"]
+"""Modules that are on from the start, as far as they could matter."""
+
+# What a distribution's main file would say, reduced to running from one directory.
+MAIN = """\
+ServerRoot {directory}
+DefaultRuntimeDir {directory}
+Mutex file:{directory}
+PidFile apache2.pid
+ServerName main.example
+Listen {host}:{port}
+TypesConfig /etc/mime.types
+ErrorLog /proc/self/fd/2
+ErrorLogFormat "[%l] [pid %P] %M"
+StartServers 1
+<IfModule fcgid_module>
+    FcgidIPCDir {directory}/ipc
+    FcgidProcessTableFile {directory}/shm
+</IfModule>
+{more}
+"""
+
+
+class Apache(FrontEnd):
+    """Apache with the ready *file*, passing everything to the application on *socket*.
+
+    With mod_fcgid it starts ``index.fcgi`` itself; *settings* are those of its ``serve()``,
+    *more* further lines of configuration.
+    """
+
+    up = "resuming normal operations"
+
+    def __init__(
+        self, file: str, socket: str = "", *, settings: str = "threads=1", more: str = ""
+    ) -> None:
+        self._file = CONF / file
+        # The other two need a length before the body.
+        chunked = file in ("mod_fcgid.conf", "proxy_fcgi.conf")
+        self.traits = Traits(takes_chunked=chunked, cookies="a=1, b=2")
+        self._socket = socket
+        self._settings = settings
+        self._more = more
+        super().__init__()
+
+    def configure(self) -> Sequence[str]:
+        host, port = self.address
+        placeholders = {"*:80": f"{host}:{port}"}
+        if self._socket:
+            placeholders[SOCKET] = self._socket
+        else:
+            placeholders["/srv/app"] = str(self.directory)
+            write_script(self.directory, self._settings)
+        main = MAIN.format(directory=self.directory, host=host, port=port, more=self._more)
+        load = [f"Include {MODULES}/{name}.load" for name in self.modules()]
+        optional = [f"IncludeOptional {MODULES}/{name}.conf" for name in self.modules()]
+        site = ready(self._file, placeholders)
+        text = "\n".join([*load, *optional, main, site])
+        (self.directory / "apache2.conf").write_text(text)
+        server = [find("apache2", "apache2"), "-DFOREGROUND"]
+        return [*unprivileged(), *server, "-f", str(self.directory / "apache2.conf")]
+
+    def modules(self) -> list[str]:
+        """Those that are on anyway, those the file says to enable, and what they depend on."""
+        told = re.findall(r"^# +a2enmod (.*)$", self._file.read_text(), re.MULTILINE)
+        named = [name for line in told for name in line.split()]
+        result: list[str] = []
+        for name in [*STOCK, *named]:
+            depends = re.search(r"# Depends: (.*)", (MODULES / f"{name}.load").read_text())
+            result += depends[1].split() if depends else []
+            result.append(name)
+        return list(dict.fromkeys(result))
