@@ -2,7 +2,7 @@
 
 ``serve(app)`` is a whole server for a script; ``fcgikit serve MODULE:APP`` is the same from
 the command line. :class:`Config` holds every setting, :class:`FcgikitError` is the base of
-every exception.
+every exception. :func:`authorizer` and :func:`filter` are for FastCGI's other two roles.
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from .config import Config
 from .errors import ConfigError, FcgikitError
+from .gateways.input import FilterFile
+from .gateways.roles import Allow, Deny, authorizer, filter
 
 if TYPE_CHECKING:
     from .server.start import serve
 
 __version__ = "0.1.0"
 
-__all__ = ["serve", "Config", "ConfigError", "FcgikitError"]
+__all__ = ["serve", "Config", "ConfigError", "FcgikitError",
+           "authorizer", "Allow", "Deny", "filter", "FilterFile"]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

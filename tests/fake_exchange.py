@@ -12,6 +12,7 @@ from fcgikit.events import (
     Request,
     Response,
     ResponseBody,
+    Role,
 )
 
 PARAMS = {
@@ -53,10 +54,11 @@ class FakeExchange:
         complete: bool = True,
         pieces: list[bytes | Exception] | None = None,
         patience: int = 1000,
+        role: Role = Role.RESPONDER,
         **params: str,
     ) -> None:
         variables = {**PARAMS, "REQUEST_METHOD": method, **params}
-        self.request = Request(7, variables, body=body, complete=complete)
+        self.request = Request(7, variables, role, body=body, complete=complete)
         self.aborted = False
         self.events: list[Event] = []
         self.truncated = False

@@ -17,7 +17,8 @@ PACKAGE = ROOT / "fcgikit"
 TESTS = ROOT / "tests"
 
 PUBLIC = {
-    "fcgikit": {"serve", "Config", "ConfigError", "FcgikitError"},
+    "fcgikit": {"serve", "Config", "ConfigError", "FcgikitError", "authorizer", "Allow", "Deny",
+                "filter", "FilterFile"},
     "fcgikit.client": {"FastCGIApp"},
     "fcgikit.protocols": {"PROTOCOLS", "detect"},
 }

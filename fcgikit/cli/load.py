@@ -10,11 +10,11 @@ import sys
 import traceback
 from types import ModuleType
 from typing import Any, cast
-from wsgiref.types import WSGIApplication
 
 import click
 
 from ..errors import ConfigError
+from ..gateways.roles import Application, Authorizer, Filter
 
 USUAL_NAMES = ("application", "app")
 """What an application is called when only its module is named."""
@@ -48,8 +48,8 @@ def prepare(chdir: str, pythonpath: str) -> None:
             sys.path.insert(0, directory)
 
 
-def load(spec: str) -> WSGIApplication:
-    """The WSGI application *spec* names. Raises :class:`LoadError`.
+def load(spec: str) -> Application:
+    """The application *spec* names, of whatever role. Raises :class:`LoadError`.
 
     *spec* is ``module``, ``module:attribute.attribute`` or ``module:factory("literal", n=1)``.
     """
@@ -65,9 +65,12 @@ def load(spec: str) -> WSGIApplication:
         app = _call(app, call, spec)
     if not callable(app):
         raise LoadError(f"{spec} is no WSGI application: {type(app).__name__} is not callable")
-    if inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(type(app).__call__):
+    if isinstance(app, (Authorizer, Filter)):
+        if inspect.iscoroutinefunction(inspect.unwrap(app)):
+            raise LoadError(f"{spec} is async: applications of its role are plain functions")
+    elif inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(type(app).__call__):
         raise LoadError(f"{spec} is an ASGI application: fcgikit serves WSGI applications")
-    return cast(WSGIApplication, app)
+    return cast(Application, app)
 
 
 def _parse(expression: str) -> tuple[list[str], ast.Call | None]:

@@ -1,4 +1,4 @@
-"""``fcgikit serve``: an application on listening sockets until a signal stops it."""
+"""``fcgikit serve``: applications on listening sockets until a signal stops it."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ SIGNALS = {
 EPILOG = """\
 Examples:
   fcgikit serve shop:app                          on 127.0.0.1:9000
+  fcgikit serve shop:app shop:check               an authorizer beside it
   fcgikit serve shop.wsgi -b unix:/run/shop.sock --socket-mode 660 --socket-group www-data
   fcgikit serve 'shop:create_app("production")' --threads 8 -b 0.0.0.0:9000 --allow 10.0.0.0/24
   spawn-fcgi -s /run/shop.sock -n -- /usr/bin/env fcgikit serve shop:app
@@ -57,22 +58,23 @@ def _table(title: str, rows: dict[str, str]) -> str:
     short_help="Serve an application to nginx or another web server.",
     epilog="\n".join([EPILOG, _table("Signals", SIGNALS), _table("Exit statuses", EXIT_STATUSES)]),
 )
-@click.argument("application", metavar="MODULE:APP")
-def serve(application: str, **settings: Any) -> int:
+@click.argument("applications", metavar="MODULE:APP...", nargs=-1, required=True)
+def serve(applications: tuple[str, ...], **settings: Any) -> int:
     """Serve a WSGI application to a web server over FastCGI, SCGI or uwsgi.
 
     MODULE:APP names it: the attribute APP of MODULE, imported from the current directory. APP
     may be dotted (site.app) or a call with literal arguments (create_app("production"));
-    without APP it is called application or app.
+    without APP it is called application or app. Give one more for each other FastCGI role it
+    plays: an authorizer, a filter.
     """
     config = Config(**settings)
     configure_logging(config.log_level)
     prepare(config.chdir, config.pythonpath)
     # First the sockets: requests wait in the backlog while a large application is imported.
     with listening(config) as listeners:
-        app = load(application)
+        apps = [load(application) for application in applications]
         configure_logging(config.log_level)
-        return run(app, listeners, config, application)
+        return run(apps, listeners, config, ", ".join(applications))
 
 
 def configure_logging(level: str) -> None:

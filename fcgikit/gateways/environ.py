@@ -6,9 +6,11 @@ sees the same environ behind each of them. RFC 3875 section 4.1 has the meanings
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from ..errors import RequestRefused
+from ..events import Role
 from .paths import locate
 
 # HTTP_PROXY: a client's header would pass for the proxy setting of CGI programs (httpoxy).
@@ -18,20 +20,24 @@ _NEVER_PASSED = ("HTTP_PROXY", "HTTP_CONTENT_LENGTH", "HTTP_CONTENT_TYPE")
 _PATHS = ("REQUEST_URI", "DOCUMENT_URI", "SCRIPT_FILENAME", "PATH_TRANSLATED")
 
 
-def make_environ(params: dict[str, Any], mount: str | None = None) -> dict[str, Any]:
+def make_environ(
+    params: dict[str, Any], mount: str | None = None, role: Role = Role.RESPONDER
+) -> dict[str, Any]:
     """Make *params* the environ of a WSGI call, in place; the ``wsgi.*`` objects are not in it yet.
 
     *mount*: see :func:`~fcgikit.gateways.paths.locate`. Raises ``RequestRefused``: 400 for a
-    NUL in a path, 404 for a path outside *mount*.
+    NUL in a path, 404 for a path outside *mount*. An Authorizer gets neither SCRIPT_NAME nor
+    PATH_INFO: what it judges is no path of its own (FastCGI 1.0 section 6.3).
     """
     for name in _NEVER_PASSED:
         params.pop(name, None)
 
-    script_name, path_info = locate(params, mount)
-    params["SCRIPT_NAME"] = script_name
-    params["PATH_INFO"] = path_info
-    if "\0" in path_info or "\0" in script_name:
-        raise RequestRefused("NUL in the path")
+    if role is not Role.AUTHORIZER:
+        script_name, path_info = locate(params, mount)
+        params["SCRIPT_NAME"] = script_name
+        params["PATH_INFO"] = path_info
+        if "\0" in path_info or "\0" in script_name:
+            raise RequestRefused("NUL in the path")
     for name in _PATHS:
         if name in params and "\0" in params[name]:
             raise RequestRefused(f"NUL in {name}")
@@ -55,23 +61,34 @@ def make_environ(params: dict[str, Any], mount: str | None = None) -> dict[str, 
     return params
 
 
-def content_length(params: dict[str, Any]) -> int | None:
+def content_length(params: dict[str, Any], name: str = "CONTENT_LENGTH") -> int | None:
     """CONTENT_LENGTH as a number of bytes; ``None``: the body ends where its stream ends.
 
     ``""`` (nginx) and ``-1`` (Caddy before 2.9) say "unknown" and are removed, because
     applications read absence as that. Raises ``RequestRefused`` for all but digits.
     """
-    text = params.get("CONTENT_LENGTH")
+    text = params.get(name)
     if text is None:
         return None
     if text in ("", "-1"):
-        del params["CONTENT_LENGTH"]
+        del params[name]
         return None
     if not (text.isascii() and text.isdigit()):
-        raise RequestRefused("CONTENT_LENGTH is not a number")
+        raise RequestRefused(f"{name} is not a number")
     if len(text) > 18:  # no number of bytes has so many digits
-        raise RequestRefused("CONTENT_LENGTH is beyond all measure", status=413)
+        raise RequestRefused(f"{name} is beyond all measure", status=413)
     return int(text)
+
+
+def last_modified(params: dict[str, Any]) -> datetime | None:
+    """FCGI_DATA_LAST_MOD, seconds since 1970, as a time. Raises ``RequestRefused``."""
+    text = params.get("FCGI_DATA_LAST_MOD")
+    if not text:
+        return None
+    try:
+        return datetime.fromtimestamp(int(text), UTC)
+    except (ValueError, OverflowError, OSError):
+        raise RequestRefused("FCGI_DATA_LAST_MOD is no time") from None
 
 
 def _server_name(server_name: str, http_host: str) -> str:

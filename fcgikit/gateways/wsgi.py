@@ -9,26 +9,47 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, TypeAlias
 from wsgiref.types import WSGIApplication
 
 from ..config import Config
-from ..errors import BodyTooLarge, ClientDisconnected, RequestError
-from ..events import EndOfResponse, Response, ResponseBody
+from ..errors import BodyTooLarge, ClientDisconnected, ConfigError, RequestError
+from ..events import EndOfResponse, Response, ResponseBody, Role
 from .diagnostics import ErrorStream, printable
-from .environ import content_length, make_environ
+from .environ import content_length, last_modified, make_environ
 from .files import FileWrapper
 from .heads import REASONS, check_headers, parse_status
-from .input import close_body, open_body
-from .interface import Exchange
+from .input import close_body, open_body, open_filter
+from .interface import Exchange, Gateway
+from .roles import Application, Authorizer, Filter
 
 _log = logging.getLogger("fcgikit.error")
 
 _ExcInfo: TypeAlias = (
     tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 )
+
+
+def make_gateways(
+    apps: Sequence[Application], config: Config, **how: bool
+) -> dict[Role, Gateway]:
+    """A gateway for each of *apps*, by the role that it plays; *how* is for :class:`WSGIGateway`.
+
+    Raises ``ConfigError`` when two play the same, or there is none.
+    """
+    if not apps:
+        raise ConfigError("no application is given")
+    gateways: dict[Role, Gateway] = {}
+    for app in apps:
+        role = Role.RESPONDER
+        if isinstance(app, (Authorizer, Filter)):
+            role, app = app.role, app.wsgi
+        if role in gateways:
+            raise ConfigError(f"two applications are given for the role {role.name.lower()}")
+        gateways[role] = WSGIGateway(app, config, **how)
+    return gateways
 
 
 class WSGIGateway:
@@ -65,7 +86,8 @@ class WSGIGateway:
         environ: dict[str, Any] = exchange.request.params
         errors = ErrorStream(exchange, self._max_diagnostics_size)
         answer = _Answer(exchange, environ, errors, self._max_head_size)
-        body = None
+        role = exchange.request.role
+        body = data = None
         try:
             length = content_length(environ)
             if length is not None and length > self._max_body_size:
@@ -73,8 +95,13 @@ class WSGIGateway:
                     f"the request body of {length} bytes exceeds {self._max_body_size}"
                     " (setting: max_body_size)"
                 )
-            make_environ(environ, self._mount)
-            body = open_body(exchange, length)
+            make_environ(environ, self._mount, role)
+            if role is Role.FILTER:
+                data_length = content_length(environ, "FCGI_DATA_LENGTH")
+                body, data = open_filter(exchange, length, data_length, last_modified(environ))
+                environ["fcgikit.data"] = data
+            else:
+                body = open_body(exchange, length)
             environ.update(self._constants)
             environ["wsgi.input"] = body
             environ["wsgi.errors"] = errors
@@ -94,8 +121,9 @@ class WSGIGateway:
             errors.end()
             # Whoever keeps an environ or a file of it keeps nothing of the connection alive.
             environ.pop("fcgikit.request", None)
-            if body is not None:
-                close_body(body)
+            for stream in (body, data):
+                if stream is not None:
+                    close_body(stream)
 
 
 class _Answer:
@@ -122,6 +150,8 @@ class _Answer:
         self._errors = errors
         self._max_head_size = max_head_size
         self._to_head = environ.get("REQUEST_METHOD") == "HEAD"
+        # What an authorizer says about its empty answer, Apache says about the page itself.
+        self._declared = exchange.request.role is not Role.AUTHORIZER
 
     def start_response(
         self,
@@ -225,7 +255,7 @@ class _Answer:
             self._bodiless = complete = True
             body = b""
         elif self._length is None:
-            if complete:
+            if complete and self._declared:
                 self._length = len(body)
                 headers.append(("Content-Length", str(self._length)))
         else:

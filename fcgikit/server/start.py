@@ -6,13 +6,15 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from typing import Any
-from wsgiref.types import WSGIApplication
 
 from .. import __version__
 from ..config import Config
 from ..errors import ConfigError
-from ..gateways.wsgi import WSGIGateway
+from ..events import Role
+from ..gateways.roles import Application
+from ..gateways.wsgi import make_gateways
 from . import cgi
 from .listener import Listener, who_may_connect
 from .sockets import listening
@@ -35,28 +37,29 @@ Or name an address in the script: serve(app, bind="unix:/run/app.sock")
 """
 
 
-def serve(app: WSGIApplication, **settings: Any) -> None:
-    """Serve *app* in the way this process was started; the last line of an ``index.fcgi``.
+def serve(*apps: Application, **settings: Any) -> None:
+    """Serve *apps* in the way this process was started; the last line of an ``index.fcgi``.
 
     In this order: on the addresses of the setting ``bind``; on the sockets a service manager
     has passed (``LISTEN_FDS``); on the listening socket at fd 0 (mod_fcgid, lighttpd,
     spawn-fcgi, FastCGI 1.0 section 2.2); as a CGI script, for one request. With none of these,
     a text on standard error says how to run the script.
 
-    *settings* are fields of :class:`~fcgikit.config.Config`; ``bind`` and ``allow`` may be one
-    string or several. Returns when a signal has stopped the server and every request is
-    answered. Raises ``SystemExit`` otherwise: 64 when started in no way described, 78 when a
-    setting cannot work, 130 when interrupted. Logs to the logger ``fcgikit`` and leaves its
-    configuration to the script.
+    *apps* are a WSGI application and, if need be, one for each other role: see
+    :mod:`fcgikit.gateways.roles`. *settings* are fields of :class:`~fcgikit.config.Config`;
+    ``bind`` and ``allow`` may be one string or several. Returns when a signal has stopped the
+    server and every request is answered. Raises ``SystemExit`` otherwise: 64 when started in no
+    way described, 78 when a setting cannot work, 130 when interrupted. Logs to the logger
+    ``fcgikit`` and leaves its configuration to the script.
     """
     script = sys.argv[0]
     try:
         config = _script_config(settings)
         with listening(config, default="") as listeners:
             if listeners:
-                status = run(app, listeners, config, script)
+                status = run(apps, listeners, config, script)
             elif cgi.started_as_cgi():
-                status = run_once(app, config)
+                status = run_once(apps, config)
             else:
                 print(_USAGE.format(script=script), end="", file=sys.stderr)
                 status = os.EX_USAGE
@@ -69,8 +72,10 @@ def serve(app: WSGIApplication, **settings: Any) -> None:
         sys.exit(status)
 
 
-def run(app: WSGIApplication, listeners: list[Listener], config: Config, name: str) -> int:
-    """Serve *app*, called *name* in the log, until a signal stops us; the exit status."""
+def run(
+    apps: Sequence[Application], listeners: list[Listener], config: Config, name: str
+) -> int:
+    """Serve *apps*, called *name* in the log, until a signal stops us; the exit status."""
     log.info("fcgikit %s", __version__)
     for listener in listeners:
         inherited = ", inherited" if listener.inherited else ""
@@ -81,24 +86,25 @@ def run(app: WSGIApplication, listeners: list[Listener], config: Config, name: s
                 listener.address, users,
             )  # fmt: skip
     log.info("application %s, threads %d", name, config.threads)
-    gateway = WSGIGateway(
-        app,
+    gateways = make_gateways(
+        apps,
         config,
         multithread=config.threads > 1,
         # Whoever made the socket may have given it to other processes as well.
         multiprocess=any(listener.inherited for listener in listeners),
-        run_once=False,
     )
-    worker = Worker(gateway, listeners, config)
+    worker = Worker(gateways, listeners, config)
     status = worker.run()
     log.info("stopped; requests served: %d", worker.requests)
     return status
 
 
-def run_once(app: WSGIApplication, config: Config) -> int:
+def run_once(apps: Sequence[Application], config: Config) -> int:
     """Answer the one request this CGI process was started for; the exit status."""
-    gateway = WSGIGateway(app, config, multithread=False, multiprocess=True, run_once=True)
-    cgi.answer(gateway, config)
+    gateways = make_gateways(apps, config, multithread=False, multiprocess=True, run_once=True)
+    if Role.RESPONDER not in gateways:
+        raise ConfigError("a CGI script is asked for an answer, and has no application for that")
+    cgi.answer(gateways[Role.RESPONDER], config)
     return 0
 
 

@@ -32,21 +32,17 @@ _GRACEFUL = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 class Worker:
     """Serves *listeners* in ``config.threads`` threads until a signal or :meth:`stop`.
 
-    *gateway* answers the Responder role; *gateways* may add others.
+    *gateways* has one for each role that is played here.
     """
 
     def __init__(
-        self,
-        gateway: Gateway,
-        listeners: list[Listener],
-        config: Config,
-        gateways: dict[Role, Gateway] | None = None,
+        self, gateways: dict[Role, Gateway], listeners: list[Listener], config: Config
     ) -> None:
         self._config = config
         self._listeners = listeners
         self._failed = False
         self._inherited = any(listener.inherited for listener in listeners)
-        self._loop = Loop({Role.RESPONDER: gateway, **(gateways or {})}, listeners, config)
+        self._loop = Loop(gateways, listeners, config)
         self._receiver, self._sender = socket.socketpair()
         self._receiver.setblocking(False)
         self._sender.setblocking(False)

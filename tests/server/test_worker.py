@@ -10,6 +10,7 @@ from typing import Any, Self
 import pytest
 
 from fcgikit.config import Config
+from fcgikit.events import Role
 from fcgikit.gateways.interface import Exchange, Gateway
 from fcgikit.server.worker import Worker
 from tests.e2e import wire
@@ -28,7 +29,7 @@ class Running:
         config = Config(**settings)
         self._place = Place(config)
         self.connect = self._place.connect
-        self.worker = Worker(gateway, self._place.listeners, config)
+        self.worker = Worker({Role.RESPONDER: gateway}, self._place.listeners, config)
         self._statuses: list[int] = []
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
