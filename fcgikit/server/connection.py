@@ -21,7 +21,7 @@ from math import inf
 from typing import Any, Protocol
 
 from ..config import Config
-from ..errors import ClientDisconnected, RemoteProtocolError, Scope
+from ..errors import ClientDisconnected, LocalProtocolError, RemoteProtocolError, Scope
 from ..events import (
     Abort,
     Body,
@@ -33,9 +33,11 @@ from ..events import (
     FilterData,
     Refused,
     Request,
+    Response,
     Side,
 )
 from ..protocols import PROTOCOLS, detect
+from ..protocols.cgi import refusal
 from ..protocols.interface import Connection as ChapterConnection
 from .exchange import ServerExchange
 from .output import Output, wait_for
@@ -68,8 +70,15 @@ class Owner(Protocol):
     def received(self) -> Callable[[int], None]:
         """To be told the descriptor, when everything that had arrived has been received."""
 
-    def forget(self, connection: ServerConnection) -> None:
-        """The connection is about to be closed."""
+    @property
+    def retiring(self) -> bool:
+        """Connections shall go to another worker at the next boundary between requests."""
+
+    def watch(self, fileno: int) -> None:
+        """Report arrivals on this socket from now on."""
+
+    def forget(self, connection: ServerConnection, *, given_away: bool = False) -> None:
+        """The connection is about to be closed here; *given_away*: another process has it."""
 
 
 class ServerConnection:
@@ -133,7 +142,7 @@ class ServerConnection:
         with self.lock:
             if self.fileno < 0:
                 return False
-            if self.reading or (self.exchanges and self._window_full):
+            if self.reading or (self.exchanges and (self._window_full or self._may_leave)):
                 self.unreceived = True
                 return False
             self.start_reading()
@@ -151,6 +160,21 @@ class ServerConnection:
             return False
         (exchange,) = self.exchanges.values()
         return exchange.window_full and not self.multiplexed
+
+    @property
+    def _may_leave(self) -> bool:
+        """All that was received is whole requests; what follows is for the next worker.
+
+        Else a connection that is never without a request could not be given away.
+        """
+        chapter = self.chapter
+        return (
+            self.owner.retiring
+            and chapter is not None
+            and chapter.input_complete
+            and chapter.open_requests <= len(self.exchanges)
+            and all(exchange.body_ended for exchange in self.exchanges.values())
+        )
 
     def wait_for_arrival(self, timeout: float) -> None:
         """With the lock held: wait until the present reader has received something."""
@@ -189,7 +213,6 @@ class ServerConnection:
         *full*: it is all that was asked for, and there may be more.
         """
         started: list[ServerExchange] = []
-        reply = b""
         errors: list[RemoteProtocolError] = []
         with self.lock:
             if self.lingering:
@@ -212,10 +235,12 @@ class ServerConnection:
                         else:
                             self._pass_on(event, errors)
                     reply = chapter.data_to_send()
+                    if reply and not self.output.reply(reply):
+                        errors.append(
+                            RemoteProtocolError("does not read the answers to its records")
+                        )
             more = full or self.ending or self.unreceived
             self._leave_reader_place(more and not self.eof)
-        if reply and not self.output.reply(reply):
-            errors.append(RemoteProtocolError("does not read the answers to its records"))
         for error in errors:
             self._report(error)
         return started
@@ -259,20 +284,42 @@ class ServerConnection:
 
     # -- sending --------------------------------------------------------------------------
 
-    def send(self, event: Event) -> None:
+    def send(self, exchange: ServerExchange, event: Event) -> None:
         """Write what the chapter makes of *event*. Raises ``ClientDisconnected``."""
         assert self.chapter is not None
-        with self.lock:
-            buffers = self.chapter.send(event)
-        if buffers:
-            self.output.write(buffers)
+        output = self.output
+        try:
+            with output.turn:  # first: records go out in the order in which they are framed
+                with self.lock:
+                    if exchange.given_up:
+                        raise ClientDisconnected("the request has been given up")
+                    buffers = self.chapter.send(event)
+                    if output.unsent:
+                        buffers = [output.take_unsent(), *buffers]
+                if buffers:
+                    output.write(buffers)
+        finally:
+            if output.unsent:
+                output.flush()
 
-    def send_file(self, request_id: int, fileno: int, offset: int, count: int) -> int:
+    def send_file(self, exchange: ServerExchange, fileno: int, offset: int, count: int) -> int:
         """Send file bytes as body, at most one record; how many. Raises as :meth:`send`."""
         assert self.chapter is not None
-        frame = self.chapter.frame_body(request_id, count)
-        self.output.write_file(frame, fileno, offset)
-        return frame[1]
+        output = self.output
+        try:
+            with output.turn:
+                with self.lock:
+                    if exchange.given_up:
+                        raise ClientDisconnected("the request has been given up")
+                    request_id = exchange.request.request_id
+                    before, size, after = self.chapter.frame_body(request_id, count)
+                    if output.unsent:
+                        before = output.take_unsent() + before
+                output.write_file((before, size, after), fileno, offset)
+        finally:
+            if output.unsent:
+                output.flush()
+        return size
 
     # -- ending ---------------------------------------------------------------------------
 
@@ -293,11 +340,37 @@ class ServerConnection:
                 or not self.registered
             )
 
-    def cut_off(self, event: CutOff) -> None:
+    def cut_off(self, exchange: ServerExchange, event: CutOff) -> None:
         """End in the middle of an answer, so that the peer sees it (rule R22)."""
         with suppress(ClientDisconnected):
-            self.send(event)
+            self.send(exchange, event)
         self.output.reset_on_close()
+
+    def give_up(self, exchange: ServerExchange, status: int, explanation: str) -> None:
+        """End a request in place of its application, without waiting for anybody.
+
+        With *status* if no head was sent, else cut off. The application has no say any more.
+        """
+        request_id = exchange.request.request_id
+        reason, headers, body = refusal(status, explanation)
+        with self.lock:
+            exchange.end_without_application()
+            if self._arrived is not None:
+                self._arrived.notify_all()
+            if self.exchanges.get(request_id) is not exchange or self.chapter is None:
+                return  # answered; only its thread is not done
+            visible_end = exchange.visible_end()
+            del self.exchanges[request_id]
+            answer = Response(request_id, status, reason, headers, body, complete=True)
+            for event in (answer, visible_end):
+                try:
+                    buffers = self.chapter.send(event)
+                except LocalProtocolError:  # too late for this: the chapter knows what was sent
+                    continue
+                self.output.reply(b"".join(buffers))
+                if isinstance(event, CutOff):
+                    self.output.reset_on_close()
+                return
 
     def finish(self) -> None:
         """Take no further request after those that run."""
@@ -323,19 +396,51 @@ class ServerConnection:
             return False
         return self.close()
 
+    def register(self) -> None:
+        """Have arrivals reported, unless they are or the connection has gone."""
+        with self.lock:
+            if not self.registered and self.fileno >= 0:
+                self.registered = True
+                self.owner.watch(self.fileno)
+
     def close(self) -> bool:
         """Close the socket, unless somebody is reading it: then the reader will ask again."""
         with self.lock:
             if self.reading or self.fileno < 0:
                 return False
-            self.eof = True
-            self.output.broken = True
             for exchange in self.exchanges.values():
                 exchange.abort()
-            self.owner.forget(self)
-            self.fileno = -1
-            self.socket.close()
+            self._leave()
             return True
+
+    def give_away(self, give: Callable[[socket.socket], bool]) -> bool:
+        """Pass the socket to *give* at a boundary between requests; whether it was taken.
+
+        A fresh chapter can go on there: nothing is open, nothing is half received or half sent.
+        """
+        with self.lock:
+            if (
+                self.fileno < 0
+                or self.reading
+                or self.exchanges
+                or not self.idle
+                or self.eof
+                or self.lingering
+                or (self.chapter is not None and self.chapter.must_close)
+                or not self.output.all_sent()
+                or not give(self.socket)
+            ):
+                return False
+            self._leave(given_away=True)
+            return True
+
+    def _leave(self, *, given_away: bool = False) -> None:
+        """With the lock held: this process has done with the socket."""
+        self.eof = True
+        self.output.broken = True
+        self.owner.forget(self, given_away=given_away)
+        self.fileno = -1
+        self.socket.close()
 
     def _linger(self, now: float) -> None:
         """Close our half and let the peer finish: to close with input unread resets (R2)."""

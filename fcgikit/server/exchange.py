@@ -40,13 +40,14 @@ class ServerExchange:
     """
 
     __slots__ = ("_earlier", "_ended", "_failure", "_filter_data_follows", "_received",
-                 "_spool", "_started", "aborted", "body_ended", "connection", "request",
-                 "unwanted")  # fmt: skip
+                 "_spool", "_started", "aborted", "body_ended", "connection", "given_up",
+                 "request", "unwanted")  # fmt: skip
 
     def __init__(self, request: Request, connection: ServerConnection) -> None:
         self.request = request
         self.aborted = False
         self.unwanted = False  # aborted by a word of the peer, not only by its end
+        self.given_up = False  # answered by us, while the application still runs
         self.body_ended = request.complete
         self.connection = connection
         self._spool: Spool | None = None  # of the stream that arrives now
@@ -111,6 +112,26 @@ class ServerExchange:
             self._failure = BodyTruncated("the connection ended inside the request body")
         self.body_ended = True
 
+    def end_without_application(self) -> None:
+        """The application takes too long: whatever it does from now on concerns nobody."""
+        self.given_up = self._ended = True
+        self._close_spools()
+        self.abort()
+
+    def visible_end(self) -> EndOfResponse | CutOff:
+        """How to end an unfinished answer so that the front end sees it: rule R22.
+
+        Where closing would cost others (siblings on the connection, or mod_fcgid, which kills
+        a process that closes early) it is END_REQUEST with an appStatus.
+        """
+        connection = self.connection
+        request_id = self.request.request_id
+        software = self.request.params.get("SERVER_SOFTWARE", "")
+        under_mod_fcgid = connection.inherited and software.startswith("Apache")
+        if under_mod_fcgid or len(connection.exchanges) > 1:
+            return EndOfResponse(request_id, app_status=1)
+        return CutOff(request_id)
+
     # -- the gateway's side -----------------------------------------------------------------
 
     def read(self) -> bytes:
@@ -162,42 +183,34 @@ class ServerExchange:
         elif len(self.connection.exchanges) > 1 and isinstance(event, ResponseBody):
             self._take_turns(event)
             return
-        self.connection.send(event)
+        self.connection.send(self, event)
 
     def _take_turns(self, event: ResponseBody) -> None:
         """Send a body in pieces, so that other requests on the connection get their turn."""
         for start in range(0, len(event.data), _PIECE):
             piece = event.data[start : start + _PIECE]
-            self.connection.send(ResponseBody(event.request_id, piece))
+            self.connection.send(self, ResponseBody(event.request_id, piece))
 
     def send_file(self, fileno: int, offset: int, count: int) -> int:
         """Send up to *count* bytes of a file as body; how many there were. Raises like send."""
         connection = self.connection
         sent = 0
         while sent < count:
-            sent += connection.send_file(
-                self.request.request_id, fileno, offset + sent, count - sent
-            )
+            sent += connection.send_file(self, fileno, offset + sent, count - sent)
             if os.fstat(fileno).st_size <= offset + sent:
                 break
         return sent
 
     def truncate(self) -> None:
-        """End an unfinished answer visibly: rule R22.
-
-        Where closing would cost others (siblings on the connection, or mod_fcgid, which kills
-        a process that closes early) it is END_REQUEST with an appStatus instead.
-        """
+        """End an unfinished answer visibly: rule R22."""
         if self._ended:
             return
-        connection = self.connection
-        software = self.request.params.get("SERVER_SOFTWARE", "")
-        under_mod_fcgid = connection.inherited and software.startswith("Apache")
-        if under_mod_fcgid or len(connection.exchanges) > 1:
-            self.send(EndOfResponse(self.request.request_id, app_status=1))
-        else:
+        end = self.visible_end()
+        if isinstance(end, CutOff):
             self._ended = True
-            connection.cut_off(CutOff(self.request.request_id))
+            self.connection.cut_off(self, end)
+        else:
+            self.send(end)
 
     def refuse(self, status: int, explanation: str, protocol_status: ProtocolStatus) -> None:
         """Answer without an application: a full response, then its end (rule R5)."""
@@ -219,6 +232,10 @@ class ServerExchange:
                                 ProtocolStatus.REQUEST_COMPLETE)  # fmt: skip
         except ClientDisconnected:
             pass
+        self._close_spools()
+
+    def _close_spools(self) -> None:
         for spool in (self._earlier, self._spool):
             if spool is not None:
                 spool.close()
+        self._earlier = self._spool = None

@@ -15,22 +15,29 @@ import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from math import inf
 
 from ..config import Config
 from ..errors import ClientDisconnected
 from ..events import ProtocolStatus, Role
 from ..gateways.interface import Gateway
+from ..orders import Slot
 from .connection import ServerConnection
 from .exchange import ServerExchange
+from .handover import Handover
 from .leadership import Leadership
 from .listener import Listener
 from .poller import Poller, Report, best_poller
+from .watch import Seat
 
 log = logging.getLogger("fcgikit.server")
 
 SWEEP_INTERVAL = 1.0
 """Seconds between looks at the deadlines of all connections."""
+
+ROOM_TIMEOUT = 5.0
+"""Seconds in which the other workers must have made room for what a retiring one gives them."""
 
 _BATCH = 256  # reports taken at a time
 
@@ -41,7 +48,9 @@ _ACCEPT_CAPACITY = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
 class Loop:
     """Serves *listeners* with the gateway of each role until told to stop.
 
-    ``run()`` is called by each thread of the worker and returns when the loop has stopped.
+    ``run()`` is called by each of ``config.threads`` threads and returns when the loop has
+    stopped. Connections come from *handover* too, and leave by it on :meth:`retire`. *slot* is
+    told what the threads do. *enough* is called when *max_requests* have begun, if not 0.
     """
 
     def __init__(
@@ -50,6 +59,11 @@ class Loop:
         listeners: list[Listener],
         config: Config,
         poller: Poller | None = None,
+        *,
+        handover: Handover | None = None,
+        slot: Slot | None = None,
+        max_requests: int = 0,
+        enough: Callable[[], None] | None = None,
     ) -> None:
         self._gateways = gateways
         self._config = config
@@ -60,15 +74,27 @@ class Loop:
         self._leadership = Leadership()
         self._ready: deque[ServerExchange] = deque()
         self._reported: deque[Report] = deque()
-        self._listeners = {listener.socket.fileno(): listener for listener in listeners}
+        self._listeners: dict[int, Listener | Handover] = {
+            listener.socket.fileno(): listener for listener in listeners
+        }
+        self._handover = handover
+        if handover is not None:
+            self._listeners[handover.socket.fileno()] = handover
         self._connections: dict[int, ServerConnection] = {}
-        self._served: list[list[int]] = []  # a count for each thread
+        self.seats = [Seat(number) for number in range(config.threads)]
+        self._free_seats = deque(self.seats)
+        self._slot = slot
+        self._max_requests = max_requests
+        self._enough = enough
+        # Only who is asked takes the time: it is not for nothing.
+        self._noting = bool(slot or max_requests or config.timeout or config.slow_request)
         self._now = time.monotonic()
         self._housekeeping = threading.Lock()
         self._next_sweep = inf
         self._accept_again = 0.0  # no listener is polled until then, unless zero
-        self._stop_wanted = False
         self._draining = False
+        self.retiring = False  # while draining: what is idle goes to other workers
+        self._room_until = inf
         for fileno in self._listeners:
             self._poller.listen(fileno)
 
@@ -76,9 +102,8 @@ class Loop:
 
     def run(self) -> None:
         """Find a request, answer it, find the next, until the loop has stopped."""
-        served = [0]
-        self._served.append(served)
-        me = threading.get_ident()
+        seat = self._free_seats.popleft()
+        seat.thread = me = threading.get_ident()
         lead = self._leadership
         while True:
             lead.take(me)
@@ -86,23 +111,65 @@ class Loop:
             if exchange is None:
                 lead.hand_over(me)
                 return
-            served[0] += 1
+            seat.requests += 1
             if self._alone:
+                if self._noting:
+                    self._begin(seat, exchange, time.monotonic())
                 self._serve(exchange)
             else:
                 began = lead.begin(me)
+                if self._noting:
+                    self._begin(seat, exchange, began)
                 self._serve(exchange)
                 lead.end(began)
+            if self._noting:
+                self._end(seat)
 
     def stop(self) -> None:
         """Accept nothing more, finish what runs, close at request boundaries. Any thread."""
-        self._stop_wanted = True
-        self._poller.wake()
+        self.retiring = False
+        self._drain()
+
+    def retire(self) -> None:
+        """As :meth:`stop`, but kept connections go to the other workers. Any thread.
+
+        To be called again from time to time: there may be no room for all of them at once.
+        """
+        self.retiring = self._handover is not None
+        if self._room_until == inf:
+            self._room_until = time.monotonic() + ROOM_TIMEOUT
+        self._drain()
+
+    def give_up(self, exchange: ServerExchange) -> None:
+        """Answer a request in place of its application, which is not listened to any more."""
+        connection = exchange.connection
+        self._now = time.monotonic()
+        limit = self._config.timeout
+        connection.give_up(exchange, 504, f"no answer within {limit:g} s")
+        self._settle(connection)
+
+    def abandon(self) -> None:
+        """Refuse the requests that wait for a thread: there is none to come."""
+        while self._ready:
+            exchange = self._ready.popleft()
+            exchange.connection.give_up(exchange, 503, "the server is being replaced")
+            self._settle(exchange.connection)
+
+    @property
+    def idle_connections(self) -> bool:
+        """Whether there are connections without a request, which others could serve."""
+        connections = list(self._connections.values())
+        return any(one.idle and not one.exchanges for one in connections)
 
     @property
     def requests(self) -> int:
         """Requests handed to an application so far."""
-        return sum(count for (count,) in self._served)
+        return sum([seat.requests for seat in self.seats])
+
+    @property
+    def connections(self) -> int:
+        """Connections that are open."""
+        return len(self._connections)
 
     @property
     def running(self) -> list[ServerExchange]:
@@ -113,6 +180,25 @@ class Loop:
     def close(self) -> None:
         """Release the poller; after every thread has left :meth:`run`."""
         self._poller.close()
+
+    # -- what the threads do ------------------------------------------------------------------
+
+    def _begin(self, seat: Seat, exchange: ServerExchange, now: float) -> None:
+        """Note that a thread takes on a request."""
+        seat.began = now  # first: who sees the exchange reads this next
+        seat.exchange = exchange
+        if self._slot is not None:
+            params = exchange.request.params
+            target = params.get("REQUEST_URI") or params.get("PATH_INFO", "")
+            self._slot.begin(seat.number, params.get("REQUEST_METHOD", ""), target, now)
+        if self._max_requests and self.requests >= self._max_requests and self._enough:
+            self._max_requests = 0
+            self._enough()
+
+    def _end(self, seat: Seat) -> None:
+        seat.exchange = None
+        if self._slot is not None:
+            self._slot.end(seat.number)
 
     # -- for the connections: see connection.Owner --------------------------------------------
 
@@ -130,11 +216,18 @@ class Loop:
         """The thread that calls will wait for a peer: another one shall lead."""
         self._leadership.hand_over(threading.get_ident())
 
-    def forget(self, connection: ServerConnection) -> None:
-        """A connection is about to close."""
+    def watch(self, fileno: int) -> None:
+        """Report arrivals on this socket from now on."""
+        self._poller.add(fileno)
+
+    def forget(self, connection: ServerConnection, *, given_away: bool = False) -> None:
+        """A connection is about to be closed here."""
         del self._connections[connection.fileno]
         if connection.registered:
-            self._poller.discard(connection.fileno)
+            if given_away:
+                self._poller.release(connection.fileno)
+            else:
+                self._poller.discard(connection.fileno)
         if self._accept_again or (self._draining and not self._connections):
             self._poller.wake()
 
@@ -155,8 +248,6 @@ class Loop:
                 except IndexError:
                     continue
                 self._handle(fileno, bits)
-            elif self._stop_wanted and not self._draining:
-                self._drain()
             elif self._draining and not self._connections:
                 self._poller.wake()  # and so the next thread, and the last
                 return None
@@ -183,13 +274,13 @@ class Loop:
             if bits & self._ended:
                 connection.ending = True
             self._receive(connection)
-        elif fileno not in self._listeners:
+        elif (listener := self._listeners.get(fileno)) is None:
             self._poller.woken()  # or it was closed since it was reported
             if self._accept_again:
                 with self._housekeeping:
                     self._try_accepting_again()
         elif not self._accept_again:
-            self._accept(self._listeners[fileno])
+            self._accept(listener)
 
     def _receive(self, connection: ServerConnection) -> bool:
         """Receive what there is, as far as it is wanted; whether there was something."""
@@ -212,7 +303,7 @@ class Loop:
 
     def _settle(self, connection: ServerConnection) -> None:
         """After a step of a connection: close it, or see that it is watched and timed."""
-        if connection.close_if_due(self._now):
+        if connection.close_if_due(self._now) or (self._draining and self._part_with(connection)):
             return
         if not connection.exchanges and not connection.lingering:
             arriving = not connection.idle
@@ -222,8 +313,7 @@ class Loop:
                 connection.deadline = self._now + self._config.header_timeout
             connection.arriving = arriving
         if not connection.registered:  # alone, nobody waits while we are busy: only if it stays
-            connection.registered = True
-            self._poller.add(connection.fileno)
+            connection.register()
         if self._next_sweep == inf:
             self._next_sweep = self._now + SWEEP_INTERVAL
 
@@ -243,7 +333,7 @@ class Loop:
             except Exception:
                 log.exception("%s: the gateway failed", connection.peer)
         exchange.finish()
-        if connection.exchange_done(exchange):
+        if connection.exchange_done(exchange) or self._draining:
             self._settle(connection)  # first, so that nobody waits for the end (rule R1)
             if connection.unreceived:
                 self._receive(connection)
@@ -252,7 +342,7 @@ class Loop:
 
     # -- accepting ----------------------------------------------------------------------------
 
-    def _accept(self, listener: Listener) -> None:
+    def _accept(self, listener: Listener | Handover) -> None:
         if len(self._connections) >= self._config.max_connections:
             log.warning(
                 "%d connections are open; further ones wait (setting: max_connections)",
@@ -313,18 +403,37 @@ class Loop:
                 )  # fmt: skip
         connection.close()
 
+    # -- stopping -----------------------------------------------------------------------------
+
     def _drain(self) -> None:
-        """Begin to stop: what is idle closes now, the rest when it is answered."""
+        """Accept nothing more; part with what is idle now, with the rest when it is answered.
+
+        Any thread may do this, since all of ours may be busy; and again.
+        """
         with self._housekeeping:
-            if self._draining:
-                return
             self._draining = True
             for fileno, listener in self._listeners.items():
                 if not self._accept_again:
                     self._poller.unlisten(fileno)
                 listener.close()
             self._listeners.clear()
+        self._now = time.monotonic()
         for connection in list(self._connections.values()):
-            connection.finish()
-            if not connection.exchanges and not self._receive(connection) and connection.idle:
-                connection.close()
+            if self.retiring:
+                self._part_with(connection)
+            else:
+                connection.finish()
+                if not connection.exchanges:
+                    self._receive(connection)  # what came in time is served
+        self._poller.wake()
+
+    def _part_with(self, connection: ServerConnection) -> bool:
+        """While draining: give a connection away or close it, if it is idle; whether it is gone."""
+        if self.retiring:
+            assert self._handover is not None
+            if connection.give_away(self._handover.give):
+                return True
+            if self._now < self._room_until:
+                return False
+        connection.finish()
+        return connection.idle and not connection.exchanges and connection.close()

@@ -1,7 +1,7 @@
 """The way out of a connection: whole records, in order, to a peer that may be slow.
 
-Whoever has output writes it. ``lock`` keeps the pieces of one write together; it may be held
-while the peer takes its time, up to ``write_timeout``.
+Whoever has output writes it, when it has its ``turn``: a lock, which may be held while the
+peer takes its time, up to ``write_timeout``.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class Output:
     *timeout* is ``write_timeout``, in seconds; *about_to_wait* is called before a wait.
     """
 
-    __slots__ = ("_about_to_wait", "_socket", "_timeout", "_unsent", "_unsent_lock", "broken",
-                 "lock")  # fmt: skip
+    __slots__ = ("_about_to_wait", "_socket", "_timeout", "_unsent_lock", "broken", "turn",
+                 "unsent")  # fmt: skip
 
     def __init__(
         self, sock: socket.socket, timeout: float, about_to_wait: Callable[[], None]
@@ -50,69 +50,17 @@ class Output:
         self._socket = sock
         self._timeout = timeout
         self._about_to_wait = about_to_wait
-        self._unsent = b""  # automatic answers that found the way blocked
+        self.unsent = b""  # automatic answers that found the way blocked
         self._unsent_lock = threading.Lock()
-        self.lock = threading.Lock()
+        self.turn = threading.Lock()
         self.broken = False  # nothing more can be written
 
     def write(self, buffers: Buffers) -> None:
-        """Write all of *buffers*, waiting as long as need be. Raises ``ClientDisconnected``."""
-        with self.lock:
-            if self._unsent:  # perhaps the rest of a record: nothing may come before it
-                buffers = [self._take_unsent(), *buffers]
-            self._write(buffers)
-        if self._unsent:
-            self._flush()
+        """With the turn: write all of *buffers*, waiting as long as need be.
 
-    def write_file(self, frame: tuple[bytes, int, bytes], fileno: int, offset: int) -> None:
-        """Write ``(before, size, after)`` with *size* bytes of a file in the middle.
-
-        Raises ``ClientDisconnected``; also when the file has become shorter: what the peer was
-        promised cannot be sent any more.
+        What was ``unsent`` belongs before them: it may begin with the rest of a record. What is
+        ``unsent`` after the turn is to be flushed. Raises ``ClientDisconnected``.
         """
-        before, size, after = frame
-        os.set_blocking(self._socket.fileno(), False)  # sendfile knows no MSG_DONTWAIT
-        with self.lock:
-            if before or self._unsent:
-                self._write([self._take_unsent() + before])
-            while size:
-                try:
-                    sent = os.sendfile(self._socket.fileno(), fileno, offset, size)
-                except BlockingIOError:
-                    self._wait()
-                    continue
-                except OSError:
-                    sent = 0
-                if not sent:
-                    raise self._lost()
-                offset += sent
-                size -= sent
-            if after:
-                self._write([after])
-
-    def reply(self, answer: bytes) -> bool:
-        """Write what a chapter answers by itself, without ever waiting for the peer.
-
-        What does not go out now goes with the next write; ``False`` if too much has gathered.
-        """
-        with self._unsent_lock:
-            self._unsent += answer
-        self._flush()
-        return len(self._unsent) <= MAX_UNSENT
-
-    def reset_on_close(self) -> None:
-        """Let the end be seen as a cut: RST on TCP; a Unix socket knows only its end."""
-        self.broken = True
-        if self._socket.family != socket.AF_UNIX:
-            with suppress(OSError):
-                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-
-    def _take_unsent(self) -> bytes:
-        with self._unsent_lock:
-            unsent, self._unsent = self._unsent, b""
-        return unsent
-
-    def _write(self, buffers: Buffers) -> None:
         if self.broken:
             raise self._lost()
         try:
@@ -127,6 +75,59 @@ class Output:
         except OSError:
             raise self._lost() from None
         self._write_rest(buffers, sent)
+
+    def write_file(self, frame: tuple[bytes, int, bytes], fileno: int, offset: int) -> None:
+        """With the turn: write ``(before, size, after)`` with *size* bytes of a file between.
+
+        Raises ``ClientDisconnected``; also when the file has become shorter: what the peer was
+        promised cannot be sent any more.
+        """
+        before, size, after = frame
+        os.set_blocking(self._socket.fileno(), False)  # sendfile knows no MSG_DONTWAIT
+        if before:
+            self.write([before])
+        while size:
+            try:
+                sent = os.sendfile(self._socket.fileno(), fileno, offset, size)
+            except BlockingIOError:
+                self._wait()
+                continue
+            except OSError:
+                sent = 0
+            if not sent:
+                raise self._lost()
+            offset += sent
+            size -= sent
+        if after:
+            self.write([after])
+
+    def reply(self, answer: bytes) -> bool:
+        """Write what a chapter answers by itself, without ever waiting for the peer.
+
+        What does not go out now goes with the next write; ``False`` if too much has gathered.
+        """
+        with self._unsent_lock:
+            self.unsent += answer
+        self.flush()
+        return len(self.unsent) <= MAX_UNSENT
+
+    def all_sent(self) -> bool:
+        """Whether nothing waits for the peer, nor for the next write."""
+        self.flush()
+        return not self.unsent and not self.broken
+
+    def reset_on_close(self) -> None:
+        """Let the end be seen as a cut: RST on TCP; a Unix socket knows only its end."""
+        self.broken = True
+        if self._socket.family != socket.AF_UNIX:
+            with suppress(OSError):
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+
+    def take_unsent(self) -> bytes:
+        """With the turn: what is to be written before anything else."""
+        with self._unsent_lock:
+            unsent, self.unsent = self.unsent, b""
+        return unsent
 
     def _write_rest(self, buffers: Buffers, sent: int) -> None:
         """Go on after the first *sent* bytes, at the pace of the peer."""
@@ -149,7 +150,10 @@ class Output:
 
     def _wait(self) -> None:
         self._about_to_wait()
-        if not wait_for(self._socket.fileno(), select.POLLOUT, self._timeout):
+        fileno = self._socket.fileno()
+        if fileno < 0:
+            raise self._lost()
+        if not wait_for(fileno, select.POLLOUT, self._timeout):
             log.warning("a peer took no output for %g s (setting: write_timeout)", self._timeout)
             raise self._lost()
 
@@ -157,16 +161,16 @@ class Output:
         self.broken = True
         return ClientDisconnected("the front end does not take the response any more")
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
         """Write what waits, unless somebody is writing: then that thread does it after."""
-        while self._unsent and not self.broken and self.lock.acquire(blocking=False):
+        while self.unsent and not self.broken and self.turn.acquire(blocking=False):
             try:
                 with self._unsent_lock:
-                    sent = self._socket.send(self._unsent, _DONTWAIT)
-                    self._unsent = self._unsent[sent:]
+                    sent = self._socket.send(self.unsent, _DONTWAIT)
+                    self.unsent = self.unsent[sent:]
             except BlockingIOError:
                 return
             except OSError:
                 self.broken = True
             finally:
-                self.lock.release()
+                self.turn.release()

@@ -41,6 +41,9 @@ class Poller(Protocol):
     def discard(self, fileno: int) -> None:
         """Forget a connection, just before it is closed."""
 
+    def release(self, fileno: int) -> None:
+        """Forget a connection that stays open in another process."""
+
     def wait(self, timeout: float | None, most: int) -> list[Report]:
         """Up to *most* reports; none after *timeout* seconds. One may be of the poller's own."""
 
@@ -102,6 +105,10 @@ class EpollPoller:
     def discard(self, fileno: int) -> None:
         """Nothing to do: the kernel forgets a descriptor that is closed."""
 
+    def release(self, fileno: int) -> None:
+        """What the kernel forgets is a socket without any descriptor: here one is left."""
+        self._epoll.unregister(fileno)
+
     def wait(self, timeout: float | None, most: int) -> list[Report]:
         return self._epoll.poll(timeout, most)
 
@@ -146,6 +153,8 @@ class SelectorPoller:
 
     def discard(self, fileno: int) -> None:
         self._change(fileno, False)
+
+    release = discard
 
     def wait(self, timeout: float | None, most: int) -> list[Report]:
         with self._turn:

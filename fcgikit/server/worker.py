@@ -1,51 +1,109 @@
-"""One process that serves: its threads, its signals and its end.
+"""One process that serves: its threads, its signals, its supervisor and its end.
 
-The main thread runs no application. It waits for signals, so that a stop is heard whatever
-the applications do, and it alone knows how long a stop may take.
+The main thread runs no application. It waits for signals and orders, so that a stop is heard
+whatever the applications do, and it alone knows how long a stop may take. It also keeps an eye
+on requests that take long, because who runs them cannot.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import random
 import select
 import signal
 import socket
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from math import inf
 from types import FrameType
 from typing import Any
 
 from ..config import Config
 from ..events import Role
 from ..gateways.interface import Gateway
+from ..orders import Order, Report, Slot, Superior
+from .exchange import ServerExchange
+from .handover import Handover
 from .listener import Listener
 from .loop import Loop
+from .memory import resident_memory
+from .watch import Watch
 
 log = logging.getLogger("fcgikit.server")
 
-_THREAD_ENDED = 0  # in the place of a signal's number
-_GRACEFUL = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+BEAT_INTERVAL = 1.0
+"""Seconds between signs of life, and between looks at the memory."""
+
+RETIRE_INTERVAL = 0.1
+"""Seconds after which a retiring worker tries again to give away what nobody had room for."""
+
+# In the place of a signal's number.
+_THREAD_ENDED = 0
+_ENOUGH_REQUESTS = 255
+
+_GRACEFUL = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+_SUPERVISORS = (signal.SIGTTIN, signal.SIGTTOU, signal.SIGWINCH, signal.SIGUSR2)
 
 
 class Worker:
-    """Serves *listeners* in ``config.threads`` threads until a signal or :meth:`stop`.
+    """Serves *listeners* in ``config.threads`` threads until a signal, an order or :meth:`stop`.
 
-    *gateways* has one for each role that is played here.
+    *gateways* says who answers which role. With a *superior* this is a worker of a pool: it
+    leaves signals but SIGTERM to the supervisor, obeys its orders and reports to it, and the
+    socket files are not its own. *slot* is its line on the board, and *handover* the way of
+    kept connections from one worker to another. *reopen_logs* is called when somebody has moved
+    the log files away.
     """
 
     def __init__(
-        self, gateways: dict[Role, Gateway], listeners: list[Listener], config: Config
+        self,
+        gateways: dict[Role, Gateway],
+        listeners: list[Listener],
+        config: Config,
+        *,
+        superior: Superior | None = None,
+        slot: Slot | None = None,
+        handover: Handover | None = None,
+        reopen_logs: Callable[[], None] | None = None,
     ) -> None:
         self._config = config
         self._listeners = listeners
-        self._failed = False
+        self._superior = superior
+        self._slot = slot
+        self._reopen_logs = reopen_logs
         self._inherited = any(listener.inherited for listener in listeners)
-        self._loop = Loop(gateways, listeners, config)
+        if superior is not None:
+            for listener in listeners:
+                listener.path = ""  # the supervisor unlinks it, when nobody serves any more
+        self._status = 0
+        self._ended = 0  # threads
+        self._interrupts = 0
+        self._deadline = inf  # of a stop, once there is one
+        self._retiring = False
+        self._reported: set[Report] = set()
+        limit = config.max_requests
+        if limit:
+            limit += random.randint(0, config.max_requests_jitter)
+        self._loop = Loop(
+            gateways,
+            listeners,
+            config,
+            handover=handover,
+            slot=slot,
+            max_requests=limit,
+            enough=lambda: self._tell(_ENOUGH_REQUESTS),
+        )
+        self._watch = Watch(self._loop.seats, config, self._give_up)
         self._receiver, self._sender = socket.socketpair()
         self._receiver.setblocking(False)
         self._sender.setblocking(False)
+        self._news = select.poll()
+        self._news.register(self._receiver, select.POLLIN)
+        if superior is not None:
+            self._news.register(superior.fileno(), select.POLLIN)
 
     @property
     def requests(self) -> int:
@@ -60,11 +118,15 @@ class Worker:
         """Serve until stopped. Returns the exit status: 0, or 1 if requests had to be left
         or a thread of ours has failed.
 
-        In the main thread, SIGTERM, SIGINT and SIGHUP stop gracefully, however often they
-        come (mod_fcgid sends SIGTERM twice); a second SIGINT ends the process at once.
-        SIGUSR1 does the same where the socket was inherited, as libfcgi's tradition has it.
+        In the main thread and without a supervisor, SIGTERM, SIGINT, SIGQUIT and SIGHUP stop
+        gracefully, however often they come (mod_fcgid sends SIGTERM twice); a second SIGINT
+        ends the process at once. SIGUSR1 reopens the logs, but stops where the socket was
+        inherited, as libfcgi's tradition has it.
+
+        Threads that run a request which was given up are left behind.
         """
         handlers = self._install_handlers()
+        self._warn_of_limits()
         threads = [
             threading.Thread(target=self._run_thread, name=f"fcgikit-{number}", daemon=True)
             for number in range(1, self._config.threads + 1)
@@ -72,12 +134,12 @@ class Worker:
         try:
             for thread in threads:
                 thread.start()
-            if not self._supervise():
-                return 1
-            for thread in threads:
-                thread.join()
-            self._loop.close()
-            return 1 if self._failed else 0
+            self._report(Report.READY)
+            if self._supervise():
+                for thread in threads:
+                    thread.join()
+                self._loop.close()
+            return self._status
         finally:
             if handlers:
                 signal.set_wakeup_fd(-1)
@@ -91,50 +153,168 @@ class Worker:
             self._loop.run()
         except BaseException:
             log.critical("a thread of the server has failed", exc_info=True)
-            self._failed = True
+            self._status = 1
             self._tell(signal.SIGTERM)
         finally:
             self._tell(_THREAD_ENDED)
 
-    def _tell(self, number: int) -> None:
+    def _tell(self, word: int) -> None:
         """Send the main thread a byte: what signal handlers do as well."""
         with suppress(OSError):
-            self._sender.send(bytes((number,)))
+            self._sender.send(bytes((word,)))
+
+    # -- the main thread's own loop -----------------------------------------------------------
 
     def _supervise(self) -> bool:
-        """Turn signals into stops until all threads have ended; ``False`` if some did not."""
-        ended = interrupts = 0
-        deadline: float | None = None
-        while ended < self._config.threads:
-            told = self._next_bytes(deadline)
-            if not told:
-                self._log_left()
+        """Turn words and time into deeds until the work has ended; whether all threads have."""
+        beat_at = look_at = 0.0
+        while self._ended < self._config.threads:
+            now = time.monotonic()
+            if now >= self._deadline:
+                limit = f"{self._config.graceful_timeout:g} s"
+                self._log_left(f"did not end within {limit} and are left", "graceful_timeout")
                 return False
-            for number in told:
-                ended += number == _THREAD_ENDED
-                interrupts += number == signal.SIGINT
-                if interrupts > 1:
-                    self._end_at_once()
-                if number in _GRACEFUL and deadline is None:
-                    if number == signal.SIGUSR1 and not self._inherited:
-                        log.info("SIGUSR1 ignored: there is no log file to reopen")
-                        continue
-                    log.info("%s: stopping", signal.Signals(number).name)
-                    deadline = time.monotonic() + self._config.graceful_timeout
-                    self._loop.stop()
+            if now >= beat_at:
+                beat_at = self._beat(now)
+            if now >= look_at:
+                look_at = self._watch.look(now)
+            if self._retiring:
+                self._loop.retire()
+            if self._only_stuck_threads_are_left():
+                return False
+            again = now + RETIRE_INTERVAL if self._retiring else inf
+            if not self._hear(min(beat_at, look_at, again, self._deadline) - now):
+                return False
         return True
 
-    def _next_bytes(self, deadline: float | None) -> bytes:
-        """What signal handlers and threads have told; empty when *deadline* has passed."""
-        timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
-        readable, _, _ = select.select([self._receiver], [], [], timeout)
-        return self._receiver.recv(256) if readable else b""
+    def _hear(self, timeout: float) -> bool:
+        """Wait for news and act on them; ``False`` when all is over at once."""
+        for fileno, _ in self._news.poll(None if timeout == inf else max(0.0, timeout) * 1000):
+            if fileno != self._receiver.fileno():
+                if not self._obey():
+                    return False
+                continue
+            for word in self._receiver.recv(256):
+                if word == _THREAD_ENDED:
+                    self._ended += 1
+                elif word == _ENOUGH_REQUESTS:
+                    self._wish(Report.MAX_REQUESTS, "max_requests")
+                else:
+                    self._hear_signal(signal.Signals(word))
+        return True
 
-    def _log_left(self) -> None:
-        log.error(
-            "%d requests did not end within %g s and are left (setting: graceful_timeout)",
-            len(self._loop.running), self._config.graceful_timeout,
-        )  # fmt: skip
+    def _hear_signal(self, number: signal.Signals) -> None:
+        if self._superior is not None:
+            if number == signal.SIGTERM:
+                self._stop("SIGTERM")
+            return
+        if number == signal.SIGINT:
+            self._interrupts += 1
+            if self._interrupts > 1:
+                self._end_at_once()
+        if number in _GRACEFUL or (number == signal.SIGUSR1 and self._inherited):
+            self._stop(number.name)
+        elif number == signal.SIGUSR1 and self._reopen_logs is not None:
+            self._reopen_logs()
+        elif number == signal.SIGUSR1:
+            log.info("SIGUSR1 ignored: there is no log file to reopen")
+
+    def _obey(self) -> bool:
+        """Carry out what the supervisor orders; ``False`` when that is to leave at once."""
+        assert self._superior is not None
+        orders = self._superior.orders()
+        if orders is None:
+            self._news.unregister(self._superior.fileno())
+            self._stop("the supervisor has vanished")
+            return True
+        for order in orders:
+            if order is Order.QUIT:
+                self._log_left("are left: the supervisor orders to leave at once")
+                return False
+            if order is Order.STOP:
+                self._stop("the supervisor stops")
+            elif order is Order.RETIRE:
+                self._stop("replaced", retire=True)
+            elif self._reopen_logs is not None:
+                self._reopen_logs()
+        return True
+
+    def _stop(self, why: str, *, retire: bool = False) -> None:
+        """Begin to stop, unless that has been done; to retire does not undo a stop."""
+        first = self._deadline == inf
+        if first:
+            log.info("%s: stopping", why)
+            self._deadline = time.monotonic() + self._config.graceful_timeout
+        if retire and (first or self._retiring):
+            self._retiring = True
+            self._loop.retire()
+        elif first or self._retiring:
+            self._retiring = False
+            self._loop.stop()
+
+    def _only_stuck_threads_are_left(self) -> bool:
+        """Nothing more can be done here: every thread has ended or is lost to its request."""
+        stuck = sum([seat.stuck for seat in self._loop.seats])
+        if not stuck or self._ended + stuck < self._config.threads:
+            return False
+        if self._deadline == inf:
+            if self._superior is None:
+                log.critical("every thread runs a request that was given up: ending")
+                self._status = 1
+                self._stop("nothing can be served")
+            return False
+        self._loop.abandon()
+        return not self._loop.idle_connections
+
+    # -- limits -------------------------------------------------------------------------------
+
+    def _beat(self, now: float) -> float:
+        """Give a sign of life and look at the memory; when to do so again."""
+        limit = self._config.max_memory
+        if self._slot is None and not limit:
+            return inf
+        if self._slot is not None:
+            self._slot.beat(now, self._loop.requests, self._loop.connections)
+        if limit and resident_memory() > limit:
+            self._wish(Report.MAX_MEMORY, "max_memory")
+        return now + BEAT_INTERVAL
+
+    def _give_up(self, exchange: ServerExchange) -> None:
+        self._loop.give_up(exchange)
+        self._report(Report.TIMEOUT)
+
+    def _wish(self, report: Report, setting: str) -> None:
+        """A limit is reached: ask to be replaced, or leave if somebody starts another anyway."""
+        if report in self._reported:
+            return
+        if self._superior is not None:
+            log.info("to be replaced (setting: %s)", setting)
+        elif self._inherited:
+            self._stop(f"setting {setting}")
+        self._report(report)
+
+    def _report(self, report: Report) -> None:
+        """Tell the supervisor something once."""
+        if report not in self._reported:
+            self._reported.add(report)
+            if self._superior is not None:
+                self._superior.report(report)
+
+    def _warn_of_limits(self) -> None:
+        if self._superior is None and not self._inherited:
+            for setting in ("max_requests", "max_memory"):
+                if getattr(self._config, setting):
+                    log.warning("%s needs a supervisor, which would start another worker", setting)
+
+    # -- the end ------------------------------------------------------------------------------
+
+    def _log_left(self, why: str, setting: str = "") -> None:
+        """Say how many requests are lost, and let the exit status say so."""
+        left = len(self._loop.running)
+        if left:
+            self._status = 1
+            hint = f" (setting: {setting})" if setting else ""
+            log.error("%d requests %s%s", left, why, hint)
 
     def _end_at_once(self) -> None:
         log.warning("second SIGINT: ending at once")
@@ -148,7 +328,10 @@ class Worker:
         if threading.current_thread() is not threading.main_thread():
             return {}
         signal.set_wakeup_fd(self._sender.fileno(), warn_on_full_buffer=False)
-        return {number: signal.signal(number, _heard) for number in _GRACEFUL}
+        heard = [*_GRACEFUL, signal.SIGUSR1]
+        if self._superior is not None:  # it hears them, too: a terminal's Ctrl-C comes to all
+            heard += _SUPERVISORS
+        return {number: signal.signal(number, _heard) for number in heard}
 
 
 def _heard(number: int, frame: FrameType | None) -> None:

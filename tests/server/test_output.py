@@ -48,6 +48,15 @@ class Line:
         self._pool.shutdown()
 
 
+def write(output: Output, buffers: Buffers) -> None:
+    """Write in turn, after what waits and before what comes meanwhile, as connections do."""
+    try:
+        with output.turn:
+            output.write([output.take_unsent(), *buffers] if output.unsent else buffers)
+    finally:
+        output.flush()
+
+
 def unix_pair() -> tuple[socket.socket, socket.socket]:
     return socket.socketpair()
 
@@ -86,14 +95,14 @@ def test_all_buffers_in_order_however_slow_the_peer(
     buffers: Buffers = [block(number, size) for number, size in enumerate(sizes)]
     expected = b"".join(buffers)
     received = line.read(len(expected), step)
-    line.output().write(buffers)
+    write(line.output(), buffers)
     assert received.result(PATIENCE) == expected
 
 
 def test_views_are_buffers_too(line: Line) -> None:
     data = block(1, 200_000)
     received = line.read(100_003)
-    line.output().write([b"abc", memoryview(data)[50_000:150_000]])
+    write(line.output(), [b"abc", memoryview(data)[50_000:150_000]])
     assert received.result(PATIENCE) == b"abc" + data[50_000:150_000]
 
 
@@ -103,7 +112,7 @@ def test_writers_do_not_mix(line: Line) -> None:
     received = line.read(writers * size, 5000)
     with ThreadPoolExecutor(writers) as pool:
         halves = [bytes([number]) * (size // 2) for number in range(writers)]
-        list(pool.map(lambda half: output.write([half, half]), halves))
+        list(pool.map(lambda half: write(output, [half, half]), halves))
     data = received.result(PATIENCE)
     pieces = {data[at : at + size] for at in range(0, len(data), size)}
     assert pieces == {half * 2 for half in halves}
@@ -114,22 +123,22 @@ def test_a_peer_that_has_gone(line: Line) -> None:
     line.theirs.close()
     with pytest.raises(ClientDisconnected):
         for _ in range(3):  # TCP learns it from the answer to what was sent
-            output.write([b"x" * 100_000])
+            write(output, [b"x" * 100_000])
     assert output.broken
     with pytest.raises(ClientDisconnected):
-        output.write([b"y"])
+        write(output, [b"y"])
 
 
 def test_a_peer_that_goes_while_it_is_waited_for(line: Line) -> None:
     line.read(10_000).add_done_callback(lambda _: line.theirs.close())
     with pytest.raises(ClientDisconnected):
-        line.output().write([b"x" * (8 << 20)])
+        write(line.output(), [b"x" * (8 << 20)])
 
 
 def test_a_peer_that_reads_nothing(line: Line, caplog: pytest.LogCaptureFixture) -> None:
     output = line.output(timeout=0.05)
     with pytest.raises(ClientDisconnected):
-        output.write([b"x" * (8 << 20)])
+        write(output, [b"x" * (8 << 20)])
     assert output.broken
     assert "setting: write_timeout" in caplog.text
 
@@ -138,7 +147,7 @@ def test_the_time_limit_is_for_silence_not_for_the_whole(line: Line) -> None:
     """However long it takes in all: what is read now and then is written to the end."""
     size = 300_000
     received = line.read(size, 2000)
-    line.output(timeout=2).write([b"x" * size])
+    write(line.output(timeout=2), [b"x" * size])
     assert len(received.result(PATIENCE)) == size
 
 
@@ -162,7 +171,7 @@ def test_a_file_without_a_frame(line: Line) -> None:
         file.flush()
         output = line.output()
         output.write_file((b"", 4, b""), file.fileno(), 3)
-        output.write([b"!"])
+        write(output, [b"!"])
         assert line.read(5).result(PATIENCE) == b"3456!"
 
 
@@ -211,7 +220,7 @@ def test_a_reply_never_waits_and_tells_when_too_much_has_gathered(line: Line) ->
     assert not output.broken
     received = line.read(1 << 30)
     for _ in range(50):  # what waits goes with the next writes, as far as there is room
-        output.write([wire.record(wire.STDOUT, b"end")])
+        write(output, [wire.record(wire.STDOUT, b"end")])
     line.ours.close()
     data = received.result(PATIENCE)
     # Whole records, whichever way they found room: none inside another.
@@ -233,13 +242,13 @@ def records(data: bytes) -> list[tuple[int, int, bytes]]:
 def test_a_reply_during_a_write_comes_after_it(line: Line) -> None:
     output = line.output()
     body = b"x" * (2 << 20)
-    writer = threading.Thread(target=output.write, args=[[body]])
+    writer = threading.Thread(target=write, args=[output, [body]])
     writer.start()
     assert line.read(100).result(PATIENCE) == body[:100]
     assert output.reply(b"reply")  # returns while the write is under way
     received = line.read(len(body) - 100 + 6)
     writer.join(PATIENCE)
-    output.write([b"!"])  # if there was no room before
+    write(output, [b"!"])  # if there was no room before
     assert received.result(PATIENCE) == body[100:] + b"reply!"
 
 
@@ -250,7 +259,7 @@ def test_a_reply_to_a_peer_that_has_gone(line: Line) -> None:
         output.reply(b"x" * (MAX_UNSENT // 10))  # to nobody: no exception
     with pytest.raises(ClientDisconnected):
         for _ in range(3):
-            output.write([b"x"])
+            write(output, [b"x"])
 
 
 # -- the end ---------------------------------------------------------------------------------------
@@ -258,11 +267,11 @@ def test_a_reply_to_a_peer_that_has_gone(line: Line) -> None:
 
 def test_a_cut_is_a_reset_on_tcp_and_an_end_on_unix(line: Line) -> None:
     output = line.output()
-    output.write([b"some"])
+    write(output, [b"some"])
     assert line.theirs.recv(10) == b"some"
     output.reset_on_close()
     with pytest.raises(ClientDisconnected):
-        output.write([b"more"])
+        write(output, [b"more"])
     line.ours.close()
     if line.theirs.family == socket.AF_UNIX:
         assert line.theirs.recv(10) == b""

@@ -1,0 +1,121 @@
+"""An eye on requests that take long. The main thread looks; who serves only says what it does.
+
+A look costs the serving threads nothing: each has a :class:`Seat`, on which it leaves a note.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import logging
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from math import inf
+from types import FrameType
+
+from ..config import Config
+from ..gateways.diagnostics import printable
+from .exchange import ServerExchange
+
+log = logging.getLogger("fcgikit.slow")
+
+
+class Seat:
+    """What one thread is doing. It alone writes here, but for ``told``.
+
+    *number* is that of the seat on the board. ``exchange`` is the request it runs, since
+    ``began`` (``time.monotonic()``), and ``requests`` how many it has taken on.
+    """
+
+    __slots__ = ("began", "exchange", "number", "requests", "thread", "told")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.thread = 0
+        self.requests = 0
+        self.began = 0.0
+        self.exchange: ServerExchange | None = None
+        self.told: ServerExchange | None = None  # it is in the slow log already
+
+    @property
+    def stuck(self) -> bool:
+        """The thread runs a request that has been given up: it may never be free again."""
+        exchange = self.exchange
+        return exchange is not None and exchange.given_up
+
+
+class Watch:
+    """Looks after the requests of *seats*, as ``slow_request`` and ``timeout`` want it.
+
+    *give_up* is called for a request that has taken longer than ``timeout``.
+    """
+
+    def __init__(
+        self, seats: list[Seat], config: Config, give_up: Callable[[ServerExchange], None]
+    ) -> None:
+        self._seats = seats
+        self._slow = config.slow_request or inf
+        self._timeout = config.timeout or inf
+        self._give_up = give_up
+
+    def look(self, now: float) -> float:
+        """See to what takes too long; when to look again, ``inf`` for never."""
+        # A request that begins after this look cannot be late before then.
+        again = now + min(self._slow, self._timeout)
+        if again == inf:
+            return inf
+        for seat in self._seats:
+            exchange = seat.exchange
+            began = seat.began
+            if exchange is None or exchange.given_up or seat.exchange is not exchange:
+                continue
+            if now >= began + self._timeout:
+                _tell(seat, exchange, now - began, "given up (setting: timeout)")
+                self._give_up(exchange)
+                continue
+            again = min(again, began + self._timeout)
+            if seat.told is not exchange:
+                if now >= began + self._slow:
+                    seat.told = exchange
+                    _tell(seat, exchange, now - began, "still running (setting: slow_request)")
+                else:
+                    again = min(again, began + self._slow)
+        return again
+
+
+def _tell(seat: Seat, exchange: ServerExchange, duration: float, what: str) -> None:
+    """Write one record: which request, whose, for how long, and where its thread is now."""
+    frame = sys._current_frames().get(seat.thread)
+    stack = "".join(_application_stack(frame)) if frame is not None else ""
+    if seat.exchange is not exchange:  # it has ended meanwhile: the stack may be another's
+        return
+    params = exchange.request.params
+    target = params.get("REQUEST_URI") or params.get("PATH_INFO", "")
+    line = f"{params.get('REQUEST_METHOD', '-')} {target} {params.get('SERVER_PROTOCOL', '')}"
+    name = printable(line.rstrip()).replace("\n", "\\x0a")
+    log.warning(
+        "%s: %s: after %.3f s %s\n%s",
+        exchange.connection.peer, name, duration, what, stack.rstrip(),
+    )  # fmt: skip
+
+
+def _application_stack(frame: FrameType) -> list[str]:
+    """The stack, outermost call first, from where our own code has called the application."""
+    frames = [*traceback.walk_stack(frame)][::-1]
+    first = next((at for at, (one, _) in enumerate(frames) if not _ours(one)), 0)
+    return traceback.StackSummary.extract(frames[first:]).format()
+
+
+def _ours(frame: FrameType) -> bool:
+    module = str(frame.f_globals.get("__name__", ""))
+    return module == threading.__name__ or module.startswith("fcgikit.")
+
+
+def dump_on_crash(fileno: int) -> None:
+    """Have the stacks of all threads written to a descriptor when the process crashes.
+
+    That is at SIGSEGV, SIGFPE, SIGBUS, SIGILL, and at SIGABRT, which a supervisor may send to
+    a worker that shows no life.
+    """
+    faulthandler.enable(fileno, all_threads=True)
