@@ -31,7 +31,6 @@ StartServers 1
     FcgidIPCDir {directory}/ipc
     FcgidProcessTableFile {directory}/shm
 </IfModule>
-{more}
 """
 
 
@@ -39,7 +38,7 @@ class Apache(FrontEnd):
     """Apache with the ready *file*, passing everything to the application on *socket*.
 
     With mod_fcgid it starts ``index.fcgi`` itself; *settings* are those of its ``serve()``,
-    *more* further lines of configuration.
+    *more* further lines of configuration, which follow the file.
     """
 
     up = "resuming normal operations"
@@ -64,11 +63,11 @@ class Apache(FrontEnd):
         else:
             placeholders["/srv/app"] = str(self.directory)
             write_script(self.directory, self._settings)
-        main = MAIN.format(directory=self.directory, host=host, port=port, more=self._more)
+        main = MAIN.format(directory=self.directory, host=host, port=port)
         load = [f"Include {MODULES}/{name}.load" for name in self.modules()]
         optional = [f"IncludeOptional {MODULES}/{name}.conf" for name in self.modules()]
         site = ready(self._file, placeholders)
-        text = "\n".join([*load, *optional, main, site])
+        text = "\n".join([*load, *optional, main, site, self._more])
         (self.directory / "apache2.conf").write_text(text)
         server = [find("apache2", "apache2"), "-DFOREGROUND"]
         return [*unprivileged(), *server, "-f", str(self.directory / "apache2.conf")]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -70,6 +71,19 @@ def unprivileged() -> list[str]:
     return [find("setpriv", "util-linux"), *ids, *capabilities, "--"]
 
 
+@contextlib.contextmanager
+def reserved() -> Iterator[tuple[str, int]]:
+    """A loopback address with a port that is given to nobody while somebody starts on it.
+
+    It is bound, but does not listen: whoever sets SO_REUSEADDR may bind it as well.
+    """
+    with socket.socket() as bound:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(("127.0.0.1", 0))
+        host, port = bound.getsockname()
+        yield host, port
+
+
 class FrontEnd(Process):
     """A web server on a loopback port, which keeps its files in a directory of its own.
 
@@ -77,14 +91,11 @@ class FrontEnd(Process):
     """
 
     up: str
+    address: tuple[str, int]
 
     def __init__(self) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="fk"))
-        # Bound, but not listening: the server may bind it as well, and nobody is given it.
-        with socket.socket() as reserved:
-            reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            reserved.bind(("127.0.0.1", 0))
-            self.address: tuple[str, int] = reserved.getsockname()
+        with reserved() as self.address:
             home = {name: str(self.directory) for name in ("HOME", "XDG_CONFIG_HOME")}
             super().__init__(self.configure(), environ=home)
             try:

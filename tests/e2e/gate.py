@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import socket
+import struct
 import tempfile
 from pathlib import Path
 from types import TracebackType
@@ -17,11 +18,13 @@ from tests.e2e.process import PATIENCE
 
 
 class Visit:
-    """An application at the gate; *message* is what it said on arrival."""
+    """An application at the gate: who it is, and what *message* it had on arrival."""
 
     def __init__(self, connection: socket.socket) -> None:
         connection.settimeout(PATIENCE)
         self._connection = connection
+        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+        self.pid, self.user, self.group = struct.unpack("3i", credentials)
         with connection.makefile("rb") as lines:
             self.message = lines.readline().decode().rstrip("\n")
 

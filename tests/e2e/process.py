@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import signal
 import subprocess
 import threading
@@ -130,3 +131,22 @@ class Process:
         traceback: TracebackType | None,
     ) -> None:
         self.stop()
+
+
+class Foreign:
+    """A process that somebody else has started, and that no later one can be mistaken for."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._pidfd = os.pidfd_open(pid)
+
+    def signal(self, number: signal.Signals) -> None:
+        signal.pidfd_send_signal(self._pidfd, number)
+
+    def wait(self) -> None:
+        """Until it has ended."""
+        ended, _, _ = select.select([self._pidfd], [], [], PATIENCE)
+        assert ended, f"process {self.pid} has not ended"
+
+    def close(self) -> None:
+        os.close(self._pidfd)
