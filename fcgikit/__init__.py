@@ -7,14 +7,15 @@ every exception. :func:`authorizer` and :func:`filter` are for FastCGI's other t
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from .config import Config
 from .errors import ConfigError, FcgikitError
-from .gateways.input import FilterFile
-from .gateways.roles import Allow, Deny, authorizer, filter
 
 if TYPE_CHECKING:
+    from .gateways.input import FilterFile
+    from .gateways.roles import Allow, Deny, authorizer, filter
     from .server.start import serve
 
 __version__ = "0.1.0"
@@ -22,11 +23,18 @@ __version__ = "0.1.0"
 __all__ = ["serve", "Config", "ConfigError", "FcgikitError",
            "authorizer", "Allow", "Deny", "filter", "FilterFile"]  # fmt: skip
 
+# Late, so that the chapters can be used without importing sockets and threads.
+_LATE = {
+    "serve": ".server.start",
+    "authorizer": ".gateways.roles",
+    "Allow": ".gateways.roles",
+    "Deny": ".gateways.roles",
+    "filter": ".gateways.roles",
+    "FilterFile": ".gateways.input",
+}
+
 
 def __getattr__(name: str) -> Any:
-    # Late, so that the chapters can be used without importing sockets and threads.
-    if name == "serve":
-        from .server.start import serve
-
-        return serve
+    if name in _LATE:
+        return getattr(importlib.import_module(_LATE[name], __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

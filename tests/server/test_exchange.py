@@ -290,6 +290,23 @@ def test_a_cut_alone_on_its_connection_has_no_end_request() -> None:
         assert found.app_status is None
 
 
+def test_a_cut_ends_the_error_stream() -> None:
+    """A connection that ended without has crashed HAProxy (rule R19)."""
+
+    def work(exchange: Exchange) -> None:
+        begin_answer(exchange)
+        exchange.send(Diagnostic(1, b"failed"))
+        exchange.truncate()
+
+    with Server(work) as server, server.connect() as connection:
+        connection.sendall(wire.request("/", keep=True))
+        found = []
+        while record := wire.read_record(connection):
+            found.append(record)
+    stderr = [(wire.STDERR, 1, b"failed"), (wire.STDERR, 1, b"")]
+    assert found[1:] == [*stderr, (wire.GET_VALUES_RESULT, 0, b"")]
+
+
 def test_a_cut_alone_on_tcp_is_a_reset() -> None:
     with Server(cut) as server, server.connect("tcp") as connection:
         connection.sendall(wire.request("/", keep=True))

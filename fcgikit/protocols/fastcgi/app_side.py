@@ -30,7 +30,7 @@ from ..interface import Buffers
 from ..stray import describe
 from . import constants as fcgi
 from . import states
-from .pairs import decode_pairs, decode_params, encode_pairs
+from .pairs import decode_params
 from .records import (
     MAX_CONTENT,
     Record,
@@ -43,6 +43,7 @@ from .records import (
     encode_unknown_type,
     frame_stream,
 )
+from .values import values_result
 
 _ROLES = {role.value: role for role in Role}
 _ACTIONS = states.REQUEST_RECORDS
@@ -282,14 +283,7 @@ class AppSide:
 
     def _receive_management(self, type_: int, content: bytes) -> None:
         if type_ == fcgi.FCGI_GET_VALUES:
-            known = {
-                fcgi.FCGI_MAX_CONNS: str(self._config.max_connections),
-                fcgi.FCGI_MAX_REQS: str(self._config.max_requests_per_connection),
-                fcgi.FCGI_MPXS_CONNS: "1",
-            }
-            asked = dict.fromkeys(name for name, _ in decode_pairs(content))
-            answer = encode_pairs((name, known[name]) for name in asked if name in known)
-            self._answers.append(encode_record(fcgi.FCGI_GET_VALUES_RESULT, 0, answer))
+            self._answers.append(values_result(content, self._config))
         elif fcgi.FCGI_BEGIN_REQUEST <= type_ <= fcgi.FCGI_DATA:
             raise RemoteProtocolError(f"{fcgi.RECORD_NAMES[type_]} with request id 0")
         elif type_ not in (fcgi.FCGI_GET_VALUES_RESULT, fcgi.FCGI_UNKNOWN_TYPE):
@@ -340,11 +334,9 @@ class AppSide:
     def _end(
         self, request_id: int, request: OpenRequest, app_status: int, status: ProtocolStatus
     ) -> bytes:
-        end = encode_end_of_response(request_id, app_status, status)
-        if request.stderr_open:  # an unended STDERR stream has crashed HAProxy (rule R19)
-            end = encode_record(fcgi.FCGI_STDERR, request_id) + end
         self._close_request(request_id, request)
-        return end
+        end = encode_end_of_response(request_id, app_status, status)
+        return self._end_of_stderr(request_id, request) + end
 
     def _cut_off(self, request_id: int, request: OpenRequest) -> bytes:
         """An empty FCGI_GET_VALUES_RESULT that nobody has asked for.
@@ -356,7 +348,12 @@ class AppSide:
         """
         self._close_request(request_id, request)
         self._closing = True
-        return encode_record(fcgi.FCGI_GET_VALUES_RESULT, fcgi.FCGI_NULL_REQUEST_ID)
+        cut = encode_record(fcgi.FCGI_GET_VALUES_RESULT, fcgi.FCGI_NULL_REQUEST_ID)
+        return self._end_of_stderr(request_id, request) + cut
+
+    def _end_of_stderr(self, request_id: int, request: OpenRequest) -> bytes:
+        # A connection that ended with this stream still open has crashed HAProxy (rule R19).
+        return encode_record(fcgi.FCGI_STDERR, request_id) if request.stderr_open else b""
 
     def _close_request(self, request_id: int, request: OpenRequest) -> None:
         del self._open[request_id]
