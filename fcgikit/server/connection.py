@@ -18,10 +18,10 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from math import inf
-from typing import Any, Protocol
+from typing import Any
 
 from ..config import Config
-from ..errors import ClientDisconnected, LocalProtocolError, RemoteProtocolError, Scope
+from ..errors import ClientDisconnected, RemoteProtocolError, Scope
 from ..events import (
     Abort,
     Body,
@@ -33,13 +33,12 @@ from ..events import (
     FilterData,
     Refused,
     Request,
-    Response,
     Side,
 )
 from ..protocols import PROTOCOLS, detect
-from ..protocols.cgi import refusal
 from ..protocols.interface import Connection as ChapterConnection
 from .exchange import ServerExchange
+from .interface import Owner
 from .output import Output, wait_for
 
 log = logging.getLogger("fcgikit.server")
@@ -52,33 +51,6 @@ FIRST_SIZE = 16 * 1024
 made anew each time, then stays in the processor's caches."""
 
 _DONTWAIT = socket.MSG_DONTWAIT
-
-
-class Owner(Protocol):
-    """What a connection asks of the loop it belongs to; any thread may ask."""
-
-    def enqueue(self, exchanges: list[ServerExchange]) -> None:
-        """Run these requests as soon as a thread is free."""
-
-    def report(self, connection: ServerConnection) -> None:
-        """Something may be left to receive, and nobody is about to."""
-
-    def about_to_wait(self) -> None:
-        """The calling thread is going to wait for a peer."""
-
-    @property
-    def received(self) -> Callable[[int], None]:
-        """To be told the descriptor, when everything that had arrived has been received."""
-
-    @property
-    def retiring(self) -> bool:
-        """Connections shall go to another worker at the next boundary between requests."""
-
-    def watch(self, fileno: int) -> None:
-        """Report arrivals on this socket from now on."""
-
-    def forget(self, connection: ServerConnection, *, given_away: bool = False) -> None:
-        """The connection is about to be closed here; *given_away*: another process has it."""
 
 
 class ServerConnection:
@@ -176,6 +148,11 @@ class ServerConnection:
             and all(exchange.body_ended for exchange in self.exchanges.values())
         )
 
+    def notify_readers(self) -> None:
+        """With the lock held: wake whoever waits for an arrival."""
+        if self._waiting and self._arrived is not None:
+            self._arrived.notify_all()
+
     def wait_for_arrival(self, timeout: float) -> None:
         """With the lock held: wait until the present reader has received something."""
         if self._arrived is None:
@@ -236,9 +213,7 @@ class ServerConnection:
                             self._pass_on(event, errors)
                     reply = chapter.data_to_send()
                     if reply and not self.output.reply(reply):
-                        errors.append(
-                            RemoteProtocolError("does not read the answers to its records")
-                        )
+                        errors.append(RemoteProtocolError("does not read the answers it asks for"))
             more = full or self.ending or self.unreceived
             self._leave_reader_place(more and not self.eof)
         for error in errors:
@@ -251,8 +226,7 @@ class ServerConnection:
         self.unreceived = more
         if not more:
             self.owner.received(self.fileno)
-        if self._waiting and self._arrived is not None:
-            self._arrived.notify_all()
+        self.notify_readers()
 
     def _pass_on(self, event: Event, errors: list[RemoteProtocolError]) -> None:
         """Give an event to the exchange it concerns, and add what the log should say."""
@@ -346,32 +320,6 @@ class ServerConnection:
             self.send(exchange, event)
         self.output.reset_on_close()
 
-    def give_up(self, exchange: ServerExchange, status: int, explanation: str) -> None:
-        """End a request in place of its application, without waiting for anybody.
-
-        With *status* if no head was sent, else cut off. The application has no say any more.
-        """
-        request_id = exchange.request.request_id
-        reason, headers, body = refusal(status, explanation)
-        with self.lock:
-            exchange.end_without_application()
-            if self._arrived is not None:
-                self._arrived.notify_all()
-            if self.exchanges.get(request_id) is not exchange or self.chapter is None:
-                return  # answered; only its thread is not done
-            visible_end = exchange.visible_end()
-            del self.exchanges[request_id]
-            answer = Response(request_id, status, reason, headers, body, complete=True)
-            for event in (answer, visible_end):
-                try:
-                    buffers = self.chapter.send(event)
-                except LocalProtocolError:  # too late for this: the chapter knows what was sent
-                    continue
-                self.output.reply(b"".join(buffers))
-                if isinstance(event, CutOff):
-                    self.output.reset_on_close()
-                return
-
     def finish(self) -> None:
         """Take no further request after those that run."""
         with self.lock:
@@ -419,20 +367,13 @@ class ServerConnection:
         A fresh chapter can go on there: nothing is open, nothing is half received or half sent.
         """
         with self.lock:
-            if (
-                self.fileno < 0
-                or self.reading
-                or self.exchanges
-                or not self.idle
-                or self.eof
-                or self.lingering
-                or (self.chapter is not None and self.chapter.must_close)
-                or not self.output.all_sent()
-                or not give(self.socket)
-            ):
-                return False
-            self._leave(given_away=True)
-            return True
+            chapter = self.chapter
+            going_on = not (self.eof or self.lingering or (chapter and chapter.must_close))
+            at_boundary = self.idle and not (self.exchanges or self.reading)
+            if going_on and at_boundary and self.output.all_sent() and give(self.socket):
+                self._leave(given_away=True)
+                return True
+            return False
 
     def _leave(self, *, given_away: bool = False) -> None:
         """With the lock held: this process has done with the socket."""

@@ -11,6 +11,7 @@ from ..errors import (
     BodyTooLarge,
     BodyTruncated,
     ClientDisconnected,
+    LocalProtocolError,
     RequestError,
 )
 from ..events import (
@@ -112,13 +113,38 @@ class ServerExchange:
             self._failure = BodyTruncated("the connection ended inside the request body")
         self.body_ended = True
 
-    def end_without_application(self) -> None:
-        """The application takes too long: whatever it does from now on concerns nobody."""
-        self.given_up = self._ended = True
-        self._close_spools()
-        self.abort()
+    # -- the loop's side --------------------------------------------------------------------
 
-    def visible_end(self) -> EndOfResponse | CutOff:
+    def give_up(self, status: int, explanation: str) -> None:
+        """End the request in place of its application, without waiting for anybody.
+
+        The answer is *status* if no head was sent, else it is cut off. Whatever the application
+        does from now on concerns nobody, even if the request's id is used again.
+        """
+        connection = self.connection
+        request_id = self.request.request_id
+        reason, headers, body = refusal(status, explanation)
+        with connection.lock:
+            self.given_up = self._ended = True
+            self._close_spools()
+            self.abort()
+            connection.notify_readers()
+            chapter = connection.chapter
+            if connection.exchanges.get(request_id) is not self or chapter is None:
+                return  # answered; only its thread is not done
+            visible_end = self._visible_end()
+            del connection.exchanges[request_id]
+            answer = Response(request_id, status, reason, headers, body, complete=True)
+            for event in (answer, visible_end):
+                try:
+                    connection.output.reply(b"".join(chapter.send(event)))
+                except LocalProtocolError:  # the chapter knows that it is too late for this
+                    continue
+                if isinstance(event, CutOff):
+                    connection.output.reset_on_close()
+                return
+
+    def _visible_end(self) -> EndOfResponse | CutOff:
         """How to end an unfinished answer so that the front end sees it: rule R22.
 
         Where closing would cost others (siblings on the connection, or mod_fcgid, which kills
@@ -205,7 +231,7 @@ class ServerExchange:
         """End an unfinished answer visibly: rule R22."""
         if self._ended:
             return
-        end = self.visible_end()
+        end = self._visible_end()
         if isinstance(end, CutOff):
             self._ended = True
             self.connection.cut_off(self, end)

@@ -15,29 +15,25 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from contextlib import suppress
 from math import inf
 
 from ..config import Config
 from ..errors import ClientDisconnected
 from ..events import ProtocolStatus, Role
 from ..gateways.interface import Gateway
-from ..orders import Slot
 from .connection import ServerConnection
 from .exchange import ServerExchange
 from .handover import Handover
 from .leadership import Leadership
 from .listener import Listener
 from .poller import Poller, Report, best_poller
-from .watch import Seat
+from .seats import Seats
 
 log = logging.getLogger("fcgikit.server")
 
 SWEEP_INTERVAL = 1.0
 """Seconds between looks at the deadlines of all connections."""
-
-ROOM_TIMEOUT = 5.0
-"""Seconds in which the other workers must have made room for what a retiring one gives them."""
 
 _BATCH = 256  # reports taken at a time
 
@@ -49,8 +45,8 @@ class Loop:
     """Serves *listeners* with the gateway of each role until told to stop.
 
     ``run()`` is called by each of ``config.threads`` threads and returns when the loop has
-    stopped. Connections come from *handover* too, and leave by it on :meth:`retire`. *slot* is
-    told what the threads do. *enough* is called when *max_requests* have begun, if not 0.
+    stopped. Each takes one of *seats*. Connections also come from *handover*, and leave by it
+    on :meth:`retire`.
     """
 
     def __init__(
@@ -60,10 +56,8 @@ class Loop:
         config: Config,
         poller: Poller | None = None,
         *,
+        seats: Seats | None = None,
         handover: Handover | None = None,
-        slot: Slot | None = None,
-        max_requests: int = 0,
-        enough: Callable[[], None] | None = None,
     ) -> None:
         self._gateways = gateways
         self._config = config
@@ -81,20 +75,13 @@ class Loop:
         if handover is not None:
             self._listeners[handover.socket.fileno()] = handover
         self._connections: dict[int, ServerConnection] = {}
-        self.seats = [Seat(number) for number in range(config.threads)]
-        self._free_seats = deque(self.seats)
-        self._slot = slot
-        self._max_requests = max_requests
-        self._enough = enough
-        # Only who is asked takes the time: it is not for nothing.
-        self._noting = bool(slot or max_requests or config.timeout or config.slow_request)
+        self._seats = seats or Seats(config.threads)
         self._now = time.monotonic()
         self._housekeeping = threading.Lock()
         self._next_sweep = inf
         self._accept_again = 0.0  # no listener is polled until then, unless zero
         self._draining = False
         self.retiring = False  # while draining: what is idle goes to other workers
-        self._room_until = inf
         for fileno in self._listeners:
             self._poller.listen(fileno)
 
@@ -102,9 +89,9 @@ class Loop:
 
     def run(self) -> None:
         """Find a request, answer it, find the next, until the loop has stopped."""
-        seat = self._free_seats.popleft()
-        seat.thread = me = threading.get_ident()
-        lead = self._leadership
+        seats, lead = self._seats, self._leadership
+        seat = seats.take()
+        me = seat.thread
         while True:
             lead.take(me)
             exchange = self._find()
@@ -113,17 +100,17 @@ class Loop:
                 return
             seat.requests += 1
             if self._alone:
-                if self._noting:
-                    self._begin(seat, exchange, time.monotonic())
+                if seats.noting:
+                    seats.begin(seat, exchange, time.monotonic())
                 self._serve(exchange)
             else:
                 began = lead.begin(me)
-                if self._noting:
-                    self._begin(seat, exchange, began)
+                if seats.noting:
+                    seats.begin(seat, exchange, began)
                 self._serve(exchange)
                 lead.end(began)
-            if self._noting:
-                self._end(seat)
+            if seats.noting:
+                seats.end(seat)
 
     def stop(self) -> None:
         """Accept nothing more, finish what runs, close at request boundaries. Any thread."""
@@ -136,40 +123,34 @@ class Loop:
         To be called again from time to time: there may be no room for all of them at once.
         """
         self.retiring = self._handover is not None
-        if self._room_until == inf:
-            self._room_until = time.monotonic() + ROOM_TIMEOUT
         self._drain()
 
-    def give_up(self, exchange: ServerExchange) -> None:
+    def give_up(self, exchange: ServerExchange, status: int, explanation: str) -> None:
         """Answer a request in place of its application, which is not listened to any more."""
-        connection = exchange.connection
+        exchange.give_up(status, explanation)
         self._now = time.monotonic()
-        limit = self._config.timeout
-        connection.give_up(exchange, 504, f"no answer within {limit:g} s")
-        self._settle(connection)
+        self._settle(exchange.connection)
 
-    def abandon(self) -> None:
+    def give_up_waiting(self) -> None:
         """Refuse the requests that wait for a thread: there is none to come."""
-        while self._ready:
-            exchange = self._ready.popleft()
-            exchange.connection.give_up(exchange, 503, "the server is being replaced")
-            self._settle(exchange.connection)
-
-    @property
-    def idle_connections(self) -> bool:
-        """Whether there are connections without a request, which others could serve."""
-        connections = list(self._connections.values())
-        return any(one.idle and not one.exchanges for one in connections)
+        with suppress(IndexError):
+            while True:
+                self.give_up(self._ready.popleft(), 503, "the server is being replaced")
 
     @property
     def requests(self) -> int:
         """Requests handed to an application so far."""
-        return sum([seat.requests for seat in self.seats])
+        return self._seats.requests
 
     @property
     def connections(self) -> int:
         """Connections that are open."""
         return len(self._connections)
+
+    @property
+    def idle_connections(self) -> int:
+        """Connections without a request, which other workers could serve as well."""
+        return sum([one.idle and not one.exchanges for one in list(self._connections.values())])
 
     @property
     def running(self) -> list[ServerExchange]:
@@ -180,25 +161,6 @@ class Loop:
     def close(self) -> None:
         """Release the poller; after every thread has left :meth:`run`."""
         self._poller.close()
-
-    # -- what the threads do ------------------------------------------------------------------
-
-    def _begin(self, seat: Seat, exchange: ServerExchange, now: float) -> None:
-        """Note that a thread takes on a request."""
-        seat.began = now  # first: who sees the exchange reads this next
-        seat.exchange = exchange
-        if self._slot is not None:
-            params = exchange.request.params
-            target = params.get("REQUEST_URI") or params.get("PATH_INFO", "")
-            self._slot.begin(seat.number, params.get("REQUEST_METHOD", ""), target, now)
-        if self._max_requests and self.requests >= self._max_requests and self._enough:
-            self._max_requests = 0
-            self._enough()
-
-    def _end(self, seat: Seat) -> None:
-        seat.exchange = None
-        if self._slot is not None:
-            self._slot.end(seat.number)
 
     # -- for the connections: see connection.Owner --------------------------------------------
 
@@ -224,10 +186,7 @@ class Loop:
         """A connection is about to be closed here."""
         del self._connections[connection.fileno]
         if connection.registered:
-            if given_away:
-                self._poller.release(connection.fileno)
-            else:
-                self._poller.discard(connection.fileno)
+            (self._poller.release if given_away else self._poller.discard)(connection.fileno)
         if self._accept_again or (self._draining and not self._connections):
             self._poller.wake()
 
@@ -238,10 +197,9 @@ class Loop:
         while True:
             if self._ready:
                 try:
-                    exchange = self._ready.popleft()
+                    return self._ready.popleft()
                 except IndexError:  # another thread was faster
                     continue
-                return exchange
             if self._reported:
                 try:
                     fileno, bits = self._reported.popleft()
@@ -412,11 +370,11 @@ class Loop:
         """
         with self._housekeeping:
             self._draining = True
-            for fileno, listener in self._listeners.items():
+            while self._listeners:
+                fileno, listener = self._listeners.popitem()
                 if not self._accept_again:
                     self._poller.unlisten(fileno)
                 listener.close()
-            self._listeners.clear()
         self._now = time.monotonic()
         for connection in list(self._connections.values()):
             if self.retiring:
@@ -429,11 +387,7 @@ class Loop:
 
     def _part_with(self, connection: ServerConnection) -> bool:
         """While draining: give a connection away or close it, if it is idle; whether it is gone."""
-        if self.retiring:
-            assert self._handover is not None
-            if connection.give_away(self._handover.give):
-                return True
-            if self._now < self._room_until:
-                return False
+        if self.retiring and self._handover is not None:
+            return connection.give_away(self._handover.give)
         connection.finish()
         return connection.idle and not connection.exchanges and connection.close()

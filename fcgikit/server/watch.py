@@ -1,6 +1,7 @@
-"""An eye on requests that take long. The main thread looks; who serves only says what it does.
+"""An eye on requests that take long.
 
-A look costs the serving threads nothing: each has a :class:`Seat`, on which it leaves a note.
+The main thread looks now and then at what the threads have noted on their seats; so they
+need no timers, and one that is busy does not have to watch itself.
 """
 
 from __future__ import annotations
@@ -17,32 +18,9 @@ from types import FrameType
 from ..config import Config
 from ..gateways.diagnostics import printable
 from .exchange import ServerExchange
+from .seats import Seat
 
 log = logging.getLogger("fcgikit.slow")
-
-
-class Seat:
-    """What one thread is doing. It alone writes here, but for ``told``.
-
-    *number* is that of the seat on the board. ``exchange`` is the request it runs, since
-    ``began`` (``time.monotonic()``), and ``requests`` how many it has taken on.
-    """
-
-    __slots__ = ("began", "exchange", "number", "requests", "thread", "told")
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.thread = 0
-        self.requests = 0
-        self.began = 0.0
-        self.exchange: ServerExchange | None = None
-        self.told: ServerExchange | None = None  # it is in the slow log already
-
-    @property
-    def stuck(self) -> bool:
-        """The thread runs a request that has been given up: it may never be free again."""
-        exchange = self.exchange
-        return exchange is not None and exchange.given_up
 
 
 class Watch:
@@ -58,6 +36,7 @@ class Watch:
         self._slow = config.slow_request or inf
         self._timeout = config.timeout or inf
         self._give_up = give_up
+        self._told: dict[int, ServerExchange] = {}  # by seat: it is in the slow log already
 
     def look(self, now: float) -> float:
         """See to what takes too long; when to look again, ``inf`` for never."""
@@ -75,9 +54,9 @@ class Watch:
                 self._give_up(exchange)
                 continue
             again = min(again, began + self._timeout)
-            if seat.told is not exchange:
+            if self._told.get(seat.number) is not exchange:
                 if now >= began + self._slow:
-                    seat.told = exchange
+                    self._told[seat.number] = exchange
                     _tell(seat, exchange, now - began, "still running (setting: slow_request)")
                 else:
                     again = min(again, began + self._slow)

@@ -30,6 +30,7 @@ from .handover import Handover
 from .listener import Listener
 from .loop import Loop
 from .memory import resident_memory
+from .seats import Seats
 from .watch import Watch
 
 log = logging.getLogger("fcgikit.server")
@@ -39,6 +40,9 @@ BEAT_INTERVAL = 1.0
 
 RETIRE_INTERVAL = 0.1
 """Seconds after which a retiring worker tries again to give away what nobody had room for."""
+
+ROOM_TIMEOUT = 5.0
+"""Seconds in which the other workers must have made room for what a retiring one gives them."""
 
 # In the place of a signal's number.
 _THREAD_ENDED = 0
@@ -83,20 +87,20 @@ class Worker:
         self._interrupts = 0
         self._deadline = inf  # of a stop, once there is one
         self._retiring = False
+        self._room_until = inf
         self._reported: set[Report] = set()
         limit = config.max_requests
         if limit:
             limit += random.randint(0, config.max_requests_jitter)
-        self._loop = Loop(
-            gateways,
-            listeners,
-            config,
-            handover=handover,
+        self._seats = Seats(
+            config.threads,
             slot=slot,
             max_requests=limit,
             enough=lambda: self._tell(_ENOUGH_REQUESTS),
+            noting=config.timeout > 0 or config.slow_request > 0,
         )
-        self._watch = Watch(self._loop.seats, config, self._give_up)
+        self._loop = Loop(gateways, listeners, config, seats=self._seats, handover=handover)
+        self._watch = Watch(self._seats.all, config, self._give_up)
         self._receiver, self._sender = socket.socketpair()
         self._receiver.setblocking(False)
         self._sender.setblocking(False)
@@ -179,7 +183,7 @@ class Worker:
             if now >= look_at:
                 look_at = self._watch.look(now)
             if self._retiring:
-                self._loop.retire()
+                self._retire(now)
             if self._only_stuck_threads_are_left():
                 return False
             again = now + RETIRE_INTERVAL if self._retiring else inf
@@ -245,16 +249,24 @@ class Worker:
         if first:
             log.info("%s: stopping", why)
             self._deadline = time.monotonic() + self._config.graceful_timeout
-        if retire and (first or self._retiring):
+        if retire and first:
             self._retiring = True
+            self._room_until = time.monotonic() + ROOM_TIMEOUT
             self._loop.retire()
-        elif first or self._retiring:
+        elif not retire and (first or self._retiring):
             self._retiring = False
             self._loop.stop()
 
+    def _retire(self, now: float) -> None:
+        """Give away what is idle by now; close it if nobody takes it."""
+        self._loop.retire()
+        if now >= self._room_until and self._loop.idle_connections:
+            log.warning("no other worker takes our connections: closing those that are idle")
+            self._stop("no room elsewhere")
+
     def _only_stuck_threads_are_left(self) -> bool:
         """Nothing more can be done here: every thread has ended or is lost to its request."""
-        stuck = sum([seat.stuck for seat in self._loop.seats])
+        stuck = self._seats.stuck
         if not stuck or self._ended + stuck < self._config.threads:
             return False
         if self._deadline == inf:
@@ -263,7 +275,7 @@ class Worker:
                 self._status = 1
                 self._stop("nothing can be served")
             return False
-        self._loop.abandon()
+        self._loop.give_up_waiting()
         return not self._loop.idle_connections
 
     # -- limits -------------------------------------------------------------------------------
@@ -280,7 +292,8 @@ class Worker:
         return now + BEAT_INTERVAL
 
     def _give_up(self, exchange: ServerExchange) -> None:
-        self._loop.give_up(exchange)
+        limit = self._config.timeout
+        self._loop.give_up(exchange, 504, f"no answer within {limit:g} s")
         self._report(Report.TIMEOUT)
 
     def _wish(self, report: Report, setting: str) -> None:
