@@ -79,8 +79,7 @@ class Pool:
         for worker in self.roster.replaceable()[: max(0, serving - self.target())]:
             self.dismiss(worker, Order.RETIRE)
         for _ in range(-self.missing()):
-            worker = self.roster.superfluous()
-            self.dismiss(worker, Order.RETIRE if worker.phase is Phase.SERVING else Order.STOP)
+            self.dismiss(self.roster.superfluous(), Order.RETIRE)
         if self.next_spawn <= self.now:
             for slot in self.roster.free_slots()[: self.missing()]:
                 self.roster.add(Worker(slot, self.generation, self.now))

@@ -99,18 +99,11 @@ def test_of_too_many_idle_ones_the_longest_idle_is_retired() -> None:
         """)
     book.check("""
         >> 1 busy 0
-        >> 1 s
-        >> 3 requests 1
-        >> 1 s
+        >> 5 s
         >> 2 busy 0
         >> 1 s
-        << give 1 RETIRE
+        << give 1 RETIRE            # the others have rested less
         >> 1 ends 0
-        >> 60 s
-        >> 0 busy 0
-        >> 1 s
-        << give 3 RETIRE
-        >> 3 ends 0
         >> 60 s
     """)
 

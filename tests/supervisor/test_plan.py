@@ -226,7 +226,7 @@ def test_ttin_and_ttou() -> None:
         >> SIGTTIN
         << spawn 0 1
         >> SIGTTOU
-        << give 0 STOP              # it does not serve yet: nobody misses it
+        << give 0 RETIRE            # it does not serve yet: nobody misses it
     """)
 
 
@@ -265,7 +265,7 @@ def test_a_worker_that_was_still_loading_when_all_were_retired_retires_too() -> 
         >> SIGTTIN
         << spawn 1 1
         >> SIGWINCH
-        << give 1 STOP
+        << give 1 RETIRE
         << give 0 RETIRE
         >> 1 READY                  # it has been faster, and may have requests
         >> 0 ends 0

@@ -226,7 +226,7 @@ def test_a_pause_during_a_reload_ends_it_for_the_service_manager() -> None:
         >> SIGWINCH
         << notify ready paused
         << give 0 RETIRE
-        << give 1 STOP
+        << give 1 RETIRE
     """)
 
 
