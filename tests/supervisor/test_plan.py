@@ -311,6 +311,19 @@ def test_requests_left_behind_show_in_the_status() -> None:
     """)
 
 
+def test_a_stop_gives_nobody_more_time() -> None:
+    running(workers=1, graceful_timeout=5.0).check("""
+        >> SIGWINCH
+        << give 0 RETIRE
+        >> 6 s
+        >> SIGTERM
+        << notify stopping
+        << give 0 STOP
+        >> 1 s
+        << kill 0 SIGKILL
+    """)
+
+
 def test_a_worker_that_is_still_loading_has_nothing_to_lose() -> None:
     Playbook(workers=1).check("""
         >> 0 s

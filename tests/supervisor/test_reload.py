@@ -129,6 +129,46 @@ def test_a_new_worker_that_becomes_ready_after_all_retires() -> None:
     """)
 
 
+def test_the_settings_that_stay_are_those_of_the_last_workers_that_served() -> None:
+    running(workers=1).check("""
+        >> SIGHUP
+        << notify reloading
+        << read settings
+        >> settings workers=2
+        << spawn 1 2
+        << spawn 2 2
+        >> SIGHUP
+        << notify reloading
+        << read settings
+        >> settings workers=3
+        << give 1 RETIRE
+        << give 2 RETIRE
+        << spawn 3 3
+        << spawn 4 3
+        << spawn 5 3
+        >> 3 ends 3
+        << give 4 RETIRE
+        << give 5 RETIRE
+        << notify ready 1 worker
+    """)
+
+
+def test_a_reload_may_mend_what_made_workers_die() -> None:
+    running(workers=1).check("""
+        >> 0 ends -11
+        << spawn 0 1
+        >> 0 ends -11
+        >> 0.5 s
+        << spawn 0 1
+        >> 0 ends -11
+        >> SIGHUP
+        << notify reloading
+        << read settings
+        >> settings
+        << spawn 0 2                # at once
+    """)
+
+
 def test_code_that_makes_workers_crash_is_given_up_too() -> None:
     running(workers=1).check("""
         >> SIGHUP
