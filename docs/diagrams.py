@@ -1,6 +1,6 @@
-"""Draws the state diagrams of ``docs/protocol.md`` from the tables that run.
+"""Draws the state diagrams of the pages from the tables that run.
 
-``python -m docs.diagrams`` renews the page; a test says when that is due.
+``python -m docs.diagrams`` renews the pages; a test says when that is due.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from fcgikit.protocols import answers
 from fcgikit.protocols.fastcgi import states
 from fcgikit.protocols.fastcgi.constants import RECORD_NAMES
 from fcgikit.protocols.oneshot import states as oneshot
+from fcgikit.supervisor import states as pool
 
-PAGE = Path(__file__).parent / "protocol.md"
+PAGES = [Path(__file__).parent / name for name in ("protocol.md", "signals.md")]
 
 _PART = re.compile(r"(<!-- drawn: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -36,6 +37,8 @@ def parts() -> dict[str, str]:
         "fastcgi-response-records": _record_table(states.RESPONSE_RECORDS),
         "answer": _diagram(_by_events(answers.RESPONSE_EVENTS)),
         "oneshot-request": _diagram(_by_events(oneshot.REQUEST_EVENTS)),
+        "pool-states": _diagram(_pool_states()),
+        "pool-signals": _signal_table(),
     }
 
 
@@ -75,7 +78,8 @@ def _by_events(table: Mapping[str, Mapping[type[Event], str]]) -> Edges:
 
 def _diagram(edges: Edges) -> str:
     lines = ["```mermaid", "stateDiagram-v2"]
-    lines += [f"    {a} --> {b}: {', '.join(labels)}" for (a, b), labels in edges.items()]
+    for (before, after), labels in edges.items():
+        lines.append(f"    {before} --> {after}" + f": {', '.join(labels)}" * bool(labels))
     return "\n".join([*lines, "```", ""])
 
 
@@ -93,5 +97,32 @@ def _record_table(table: Mapping[str, Mapping[int, states.Action]]) -> str:
     return "\n".join([*lines, "", *legend, ""])
 
 
+def _pool_states() -> Edges:
+    return {
+        (before.name, after.name): []
+        for before, following in pool.MAY_FOLLOW.items()
+        for after in following
+    }
+
+
+def _signal_table() -> str:
+    lines = [
+        f"| signal | {' | '.join(state.name for state in pool.State)} |",
+        f"|---{'|---' * len(pool.State)}|",
+    ]
+    for number, actions in pool.SIGNALS.items():
+        cells = [_name(actions[state]) for state in pool.State]
+        lines.append(f"| {number.name} | {' | '.join(cells)} |")
+    meanings = [f"- *{_name(a)}*: {a.value}" for a in pool.Action if a is not pool.Action.NOTHING]
+    return "\n".join([*lines, "", *meanings, ""])
+
+
+def _name(action: pool.Action) -> str:
+    if action is pool.Action.NOTHING:
+        return "-"
+    return action.name.lower().replace("_", "-")
+
+
 if __name__ == "__main__":
-    PAGE.write_text(renew(PAGE.read_text()))
+    for page in PAGES:
+        page.write_text(renew(page.read_text()))

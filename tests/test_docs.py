@@ -19,6 +19,7 @@ from wsgiref.validate import validator
 import pytest
 
 from docs import diagrams
+from fcgikit.cli.config import config
 from fcgikit.cli.dev import dev
 from fcgikit.cli.serve import serve
 from tests.e2e.client import fetch
@@ -63,15 +64,17 @@ def test_every_relative_link_leads_somewhere(page: Path) -> None:
 
 @every_page
 def test_every_option_named_exists(page: Path) -> None:
-    known = {name for command in (serve, dev) for option in command.params for name in option.opts}
+    commands = (serve, dev, *config.commands.values())
+    options = [option for command in commands for option in command.params]
+    known = {name for option in options for name in (*option.opts, *option.secondary_opts)}
     assert set(_OPTION.findall(page.read_text())) <= known | OTHERS_OPTIONS
 
 
 def test_the_diagrams_are_up_to_date() -> None:
-    page = diagrams.PAGE.read_text()
-    assert diagrams.renew(page) == page, "python -m docs.diagrams"
+    pages = [path.read_text() for path in diagrams.PAGES]
+    assert [diagrams.renew(page) for page in pages] == pages, "python -m docs.diagrams"
     for name in diagrams.parts():
-        assert f"<!-- drawn: {name} -->" in page
+        assert f"<!-- drawn: {name} -->" in "".join(pages)
 
 
 @pytest.fixture

@@ -130,6 +130,7 @@ class Reload:
             worker = pool.roster.adopt(adopted, pool.now)
             pool.generation = max(pool.generation, adopted.generation)
             if worker.phase is Phase.LEAVING:
+                worker.told = Order.RETIRE
                 worker.deadline = pool.now + patience(Order.RETIRE, pool.config)
         pool.size()
         pool.enter(State.RUNNING)

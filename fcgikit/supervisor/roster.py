@@ -62,12 +62,14 @@ class Roster:
         return self._workers.pop(slot, None)
 
     def adopt(self, adopted: Adopted, now: float) -> Worker:
-        """Take over a worker of the image before: it serves until another takes its place."""
+        """Take over a worker of the image before: it serves until another takes its place.
+
+        Whatever its phase was, it may have requests: what it reported last may have got lost.
+        """
         worker = Worker(adopted.slot, adopted.generation, now, Phase[adopted.phase], adopted.pid)
+        worker.serving_since = -inf
+        worker.idle_since = now
         worker.outdated = True
-        if worker.phase is not Phase.STARTING:
-            worker.serving_since = -inf  # it has proved itself
-            worker.idle_since = now
         self.add(worker)
         return worker
 

@@ -334,6 +334,7 @@ def test_the_new_image_replaces_the_workers_of_the_old_one() -> None:
         << notify ready 2 workers
         >> 12 s
         << kill 0 SIGKILL
+        << log WARNING worker 102 has not left in time*(setting: graceful_timeout)
         << kill 1 SIGKILL
         << kill 2 SIGKILL
     """)
@@ -349,6 +350,18 @@ def test_the_new_image_keeps_the_old_workers_if_its_own_cannot_start() -> None:
         >> 0 ends -9
         << log ERROR worker 101 was ended by SIGKILL (out of memory?); starting another
         << spawn 0 2
+    """)
+
+
+def test_an_adopted_worker_may_serve_though_nobody_knows() -> None:
+    Playbook(workers=1, graceful_timeout=10.0, adopted=(Adopted(0, 101, 1, "STARTING"),)).check("""
+        >> 0 s
+        << notify reloading
+        << give 0 RETIRE
+        << spawn 1 2
+        >> 11 s
+        >> 1 s
+        << kill 0 SIGKILL
     """)
 
 
