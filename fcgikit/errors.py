@@ -5,12 +5,21 @@
     ├── ProtocolError                never raised itself
     │   ├── LocalProtocolError       our caller used a chapter against its rules
     │   └── RemoteProtocolError      the peer sent bytes that break the protocol or a limit
-    └── RequestError (also OSError)  raised inside the application while it reads or writes
-        ├── ClientDisconnected       the front end is gone or has aborted the request
-        ├── BodyTruncated            the body ended before CONTENT_LENGTH bytes   -> 400
-        ├── BodyTimeout              the body stopped arriving                    -> 408
-        ├── BodyTooLarge             the body is longer than max_body_size        -> 413
-        └── RequestRefused           its variables make no request for us     -> 400, 404
+    ├── RequestError (also OSError)  raised inside the application while it reads or writes
+    │   ├── ClientDisconnected       the front end is gone or has aborted the request
+    │   ├── BodyTruncated            the body ended before CONTENT_LENGTH bytes   -> 400
+    │   ├── BodyTimeout              the body stopped arriving                    -> 408
+    │   ├── BodyTooLarge             the body is longer than max_body_size        -> 413
+    │   └── RequestRefused           its variables make no request for us     -> 400, 404
+    └── ClientError                  fcgikit.client got no proper answer
+        ├── ConnectFailed            nobody takes connections at the address
+        ├── ClientTimeout            (also TimeoutError) too slow: connecting, or in silence
+        ├── Truncated                the connection ended before the answer did
+        ├── ServerProtocolError      what came back breaks the protocol or a limit
+        └── Rejected                 FCGI_END_REQUEST refuses the request (section 5.5)
+            ├── CannotMultiplex      FCGI_CANT_MPX_CONN: no second request on a connection
+            ├── Overloaded           FCGI_OVERLOADED: too many requests; try later, or elsewhere
+            └── UnknownRole          FCGI_UNKNOWN_ROLE: the application does not play this role
 
 The ``RequestError`` branch derives from ``OSError`` because that is what applications
 and frameworks expect ``wsgi.input`` to raise.
@@ -26,7 +35,15 @@ class FcgikitError(Exception):
 
 
 class ConfigError(FcgikitError):
-    """A setting cannot work. The message names the setting and says what to write instead."""
+    """A setting cannot work. The message names the setting and says what to write instead.
+
+    *settings* are the fields of :class:`~fcgikit.config.Config` at fault, where they are known:
+    whoever has read them from somewhere can then say where.
+    """
+
+    def __init__(self, message: str, *settings: str) -> None:
+        super().__init__(message)
+        self.settings = settings
 
 
 class Scope(enum.Enum):
@@ -106,3 +123,68 @@ class RequestRefused(RequestError):
     def __init__(self, message: str, *, status: int = 400) -> None:
         super().__init__(message)
         self.status = status
+
+
+class ClientError(FcgikitError):
+    """A request of :mod:`fcgikit.client` got no proper answer.
+
+    *address* is the server's, as the client was given it; *stderr* is what the application
+    had written to its error stream until then.
+    """
+
+    def __init__(self, message: str, *, address: str = "", stderr: bytes = b"") -> None:
+        super().__init__(f"{address}: {message}" if address else message)
+        self.address = address
+        self.stderr = stderr
+
+
+class ConnectFailed(ClientError):
+    """No connection to the server; ``__cause__`` is the system's ``OSError``."""
+
+
+class ClientTimeout(ClientError, TimeoutError):
+    """The server was too slow. *phase* is ``connect``, ``read`` (silence) or ``total``."""
+
+    def __init__(self, message: str, *, phase: str, address: str = "", stderr: bytes = b"") -> None:
+        super().__init__(message, address=address, stderr=stderr)
+        self.phase = phase
+
+
+class Truncated(ClientError):
+    """The connection, or the answer, ended before the answer was complete."""
+
+
+class ServerProtocolError(ClientError):
+    """The server broke the protocol, or a limit of ours; or it ended a request unanswered."""
+
+
+class Rejected(ClientError):
+    """The server refused the request on the protocol level (FastCGI 1.0 section 5.5).
+
+    *protocol_status* and *app_status* are those of FCGI_END_REQUEST.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        protocol_status: int,
+        app_status: int = 0,
+        address: str = "",
+        stderr: bytes = b"",
+    ) -> None:
+        super().__init__(message, address=address, stderr=stderr)
+        self.protocol_status = protocol_status
+        self.app_status = app_status
+
+
+class CannotMultiplex(Rejected):
+    """FCGI_CANT_MPX_CONN: the server takes one request at a time on a connection."""
+
+
+class Overloaded(Rejected):
+    """FCGI_OVERLOADED: the server has as many requests as it takes."""
+
+
+class UnknownRole(Rejected):
+    """FCGI_UNKNOWN_ROLE: the application does not play the role that was asked for."""

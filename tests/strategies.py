@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import string
 from collections.abc import Callable
+from dataclasses import Field
+from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
+from fcgikit.config import Config
 from fcgikit.events import Request, Response
 from fcgikit.protocols.cgi import Headers
+from fcgikit.values import (
+    BOOLEAN,
+    DURATION,
+    FIELDS,
+    MODE,
+    NUMBER,
+    SEVERAL,
+    SIZE,
+    TEXT,
+    kind_of,
+)
 
 # -- valid values -----------------------------------------------------------------------------
 
@@ -71,6 +85,38 @@ def responses(draw: DrawFn) -> Response:
         fields.append(("Content-Length", str(len(body))))
     reason = draw(st.sampled_from(["OK", "Not Found", "Tr\xe8s bien"]))
     return Response(1, status, reason, fields, body=body, complete=True)
+
+
+def _setting_values(field: Field[Any]) -> SearchStrategy[Any]:
+    if field.metadata["choices"]:
+        return st.sampled_from(field.metadata["choices"])
+    texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=9)
+    words = texts.map(lambda text: text.replace(",", "").strip()).filter(bool)
+    sizes = st.builds(int.__mul__, st.integers(1, 2000), st.sampled_from([1, 1 << 10, 1 << 30]))
+    of_kind = {
+        BOOLEAN: st.booleans(),
+        NUMBER: st.integers(1, 10**6),
+        SIZE: sizes,
+        DURATION: st.one_of(st.floats(0, 1e20), st.integers(0, 9999).map(float)),
+        MODE: st.integers(0, 0o777),
+        TEXT: texts,
+        SEVERAL: st.lists(words, min_size=1, max_size=3).map(tuple),
+    }
+    return of_kind[kind_of(field)]
+
+
+@st.composite
+def settings(draw: DrawFn) -> Config:
+    """Settings that can work, some of them not the default."""
+    chosen = draw(st.lists(st.sampled_from(list(FIELDS.values())), max_size=12))
+    made = {field.name: draw(_setting_values(field)) for field in chosen}
+    if "script_name" in made:
+        made["script_name"] = draw(st.sampled_from(["", "/a", "/\xe9/b,c"]))
+    if "max_requests_jitter" in made:
+        made["max_requests"] = 1
+    if made.get("pm") == "dynamic":
+        made |= {"workers": 9, "min_spare_workers": 2, "max_spare_workers": 5}
+    return Config(**made)
 
 
 # -- what spoils or cuts them -----------------------------------------------------------------

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import importlib
 import os
-import platform
 import signal
 from typing import Any
 
 import click
 
-from .. import __version__, events
+from .. import __version__
 from ..errors import ConfigError
 
-COMMANDS = {"serve": "", "dev": "uvicorn"}
+COMMANDS = {"serve": "", "dev": "uvicorn", "config": ""}
 """Each command and the optional package it cannot do without; the extra has its name."""
 
 
@@ -68,16 +67,28 @@ def _unavailable(name: str, package: str) -> click.Command:
     )
 
 
-def _build() -> str:
-    """Whether the hot modules run as the source they are, or compiled."""
-    return "pure Python" if str(events.__file__).endswith(".py") else "compiled"
+def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    """Say which fcgikit this is, whether its hot modules are compiled, and in which Python."""
+    if not wanted:
+        return
+    import platform
+
+    from .. import events
+
+    build = "pure Python" if str(events.__file__).endswith(".py") else "compiled"
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    click.echo(f"fcgikit {__version__} ({build}, {python})")
+    ctx.exit()
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(
-    __version__,
-    message=f"fcgikit %(version)s ({_build()}, "
-    f"{platform.python_implementation()} {platform.python_version()})",
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_version,
+    help="Show the version and exit.",
 )
 def main() -> None:
     """Serve Python web applications over FastCGI, SCGI and uwsgi.
@@ -85,4 +96,5 @@ def main() -> None:
     \b
     fcgikit dev MODULE:APP      try an application in the browser, no web server needed
     fcgikit serve MODULE:APP    serve it behind nginx, Apache, lighttpd, Caddy or HAProxy
+    fcgikit config show         the settings it would have, and where each comes from
     """

@@ -1,57 +1,39 @@
-"""Command line options, derived from the fields of :class:`~fcgikit.config.Config`."""
+"""The command line of the settings, derived from the fields of :class:`~fcgikit.config.Config`."""
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Callable
+from dataclasses import Field
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
-from ..config import Config
+from ..values import BOOLEAN, FIELDS, SEVERAL, from_text, kind_of, to_text
+from .settings import Settings
 
 SECTIONS = {
     "bind": "Where to listen",
-    "threads": "How to run the application",
+    "app": "How to run the application",
     "workers": "The pool of workers",
     "log_level": "Logs",
     "user": "The process",
     "max_params_size": "Limits on what a peer may send",
-    "header_timeout": "Time limits",
+    "queue_timeout": "Time limits",
 }
 """The sections of the settings: the first field of each, in Config's order, and its title."""
 
-
-def octal(text: str) -> int:
-    """File permissions, as ``chmod`` takes them."""
-    try:
-        mode = int(text, 8)
-    except ValueError:
-        mode = -1
-    if not 0 <= mode <= 0o777:
-        raise click.BadParameter(f"{text!r} is not a mode such as 660 (octal, at most 777)")
-    return mode
+ARGUMENT = "app"
+"""The setting that has no option: commands take it as their argument."""
 
 
-TYPES: dict[str, Any] = {
-    "bool": bool,
-    "int": int,
-    "int | None": int,
-    "float": float,
-    "str": str,
-    "str | None": str,
-    "tuple[str, ...]": str,
-}
-"""The option type for each annotation that Config uses."""
-
-
-def sections() -> list[tuple[str, list[dataclasses.Field[Any]]]]:
-    """The settings that have an option, by section title."""
-    result: list[tuple[str, list[dataclasses.Field[Any]]]] = []
-    for field in dataclasses.fields(Config):
+def sections() -> list[tuple[str, list[Field[Any]]]]:
+    """All settings, by section title."""
+    result: list[tuple[str, list[Field[Any]]]] = []
+    for field in FIELDS.values():
         if field.name in SECTIONS:
             result.append((SECTIONS[field.name], []))
-        if field.metadata["flag"] != "-":
-            result[-1][1].append(field)
+        result[-1][1].append(field)
     return result
 
 
@@ -59,43 +41,75 @@ def config_options(*names: str) -> list[click.Parameter]:
     """One option per setting, or per setting in *names*; each yields its field's name."""
     return [
         _option(field)
-        for _, fields in sections()
-        for field in fields
-        if not names or field.name in names
+        for field in FIELDS.values()
+        if field.name != ARGUMENT and (not names or field.name in names)
     ]
 
 
-def flag(field: dataclasses.Field[Any]) -> str:
+def settings_options() -> list[click.Parameter]:
+    """What a command takes that works with the settings of a server; see :func:`settings_of`."""
+    return [
+        click.Argument([ARGUMENT], nargs=-1, metavar="[MODULE:APP]"),
+        *config_options(),
+        click.Option(
+            ["-c", "--config"],
+            metavar="FILE",
+            help="TOML file with settings: workers = 4. Weaker than options and FCGIKIT_WORKERS=4.",
+        ),
+    ]
+
+
+def settings_of(ctx: click.Context) -> Settings:
+    """The sources of settings of a command that has :func:`settings_options`."""
+    given = {
+        name: value
+        for name, value in ctx.params.items()
+        if name in FIELDS
+        and value != ()
+        and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    }
+    return Settings(given, ctx.params["config"] or "")
+
+
+def flag(field: Field[Any]) -> str:
     """The long option of a setting."""
-    return field.metadata["flag"] or f"--{field.name.replace('_', '-')}"
+    return f"--{field.name.replace('_', '-')}"
 
 
-def default_text(field: dataclasses.Field[Any]) -> str:
+def default_text(field: Field[Any]) -> str:
     """The default as one types it; empty where the help text tells it instead."""
     if field.default in (None, "", ()) or field.default is False:
         return ""
-    return f"{field.default:o}" if _type(field) is octal else str(field.default)
+    return to_text(field, field.default)
 
 
-def _type(field: dataclasses.Field[Any]) -> Any:
-    return octal if field.metadata["metavar"] == "MODE" else TYPES[str(field.type)]
-
-
-def _option(field: dataclasses.Field[Any]) -> click.Option:
+def _option(field: Field[Any]) -> click.Option:
     declarations = [flag(field), field.name]
     if field.metadata["short"]:
         declarations.insert(0, field.metadata["short"])
-    if field.type == "bool":
-        return click.Option(declarations, is_flag=True, help=field.metadata["help"])
+    if kind_of(field) is BOOLEAN:
+        declarations[-2] += f"/--no-{flag(field)[2:]}"
+        return click.Option(declarations, default=field.default, help=field.metadata["help"])
+    several = kind_of(field) is SEVERAL
     return click.Option(
         declarations,
-        type=_type(field),
-        multiple=isinstance(field.default, tuple),
+        type=click.STRING if several else _reader(field),
+        multiple=several,
         default=default_text(field) or field.default,
         show_default=bool(default_text(field)),
         metavar=field.metadata["metavar"] or None,
         help=field.metadata["help"],
     )
+
+
+def _reader(field: Field[Any]) -> Callable[[str], Any]:
+    def read(text: str) -> Any:
+        try:
+            return from_text(field, text)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+
+    return read
 
 
 class ConfigCommand(click.Command):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import click
 
 from ..config import Config
-from ..server.sockets import listening
+from ..gateways.wsgi import make_gateways
+from ..server.sockets import listening, parse_address
 from ..server.start import run
 from .load import load, prepare
-from .options import ConfigCommand, config_options
+from .logs import configure_logging
+from .options import ConfigCommand, settings_of, settings_options
 
 EXIT_STATUSES = {
     "0": "Stopped by a signal.",
@@ -24,9 +25,15 @@ EXIT_STATUSES = {
 }
 
 SIGNALS = {
-    "SIGTERM, SIGINT, SIGHUP": "Stop accepting, finish what runs within --graceful-timeout, exit. "
-    "A second Ctrl-C ends at once.",
-    "SIGUSR1": "The same, when the socket was inherited (libfcgi's and multiwatch's convention).",
+    "SIGTERM, SIGQUIT": "Stop: accept no more, finish what runs within --graceful-timeout, exit.",
+    "SIGINT": "Stop at once, but with --workers 0 only at the second Ctrl-C.",
+    "SIGHUP": "Reload: read the settings and import the application anew, in new workers; the old "
+    "ones finish what they have. With --workers 0: stop.",
+    "SIGUSR1": "Open the log files anew. Where fd 0 is the socket: stop (libfcgi's and "
+    "multiwatch's convention).",
+    "SIGUSR2": "Replace the supervisor, too, by a new image of the program; the sockets stay open.",
+    "SIGTTIN, SIGTTOU": "One worker more, one worker less.",
+    "SIGWINCH": "Retire all workers; connections wait until SIGHUP brings new ones.",
 }
 
 EPILOG = """\
@@ -34,7 +41,8 @@ Examples:
   fcgikit serve shop:app                          on 127.0.0.1:9000
   fcgikit serve shop:app shop:check               an authorizer beside it
   fcgikit serve shop.wsgi -b unix:/run/shop.sock --socket-mode 660 --socket-group www-data
-  fcgikit serve 'shop:create_app("production")' --threads 8 -b 0.0.0.0:9000 --allow 10.0.0.0/24
+  fcgikit serve 'shop:create_app("production")' -w 4 -b 0.0.0.0:9000 --allow 10.0.0.0/24
+  fcgikit serve -c /etc/shop.toml                 application and all in a file
   spawn-fcgi -s /run/shop.sock -n -- /usr/bin/env fcgikit serve shop:app
 
 nginx, with the files it comes with (likewise scgi_pass, uwsgi_pass):
@@ -54,45 +62,51 @@ def _table(title: str, rows: dict[str, str]) -> str:
 
 @click.command(
     cls=ConfigCommand,
-    params=config_options(),
+    params=settings_options(),
     short_help="Serve an application to nginx or another web server.",
     epilog="\n".join([EPILOG, _table("Signals", SIGNALS), _table("Exit statuses", EXIT_STATUSES)]),
+    context_settings={"max_content_width": 100},
 )
-@click.argument("applications", metavar="MODULE:APP...", nargs=-1, required=True)
-def serve(applications: tuple[str, ...], **settings: Any) -> int:
+@click.option(
+    "--check-config",
+    is_flag=True,
+    help="Read the settings and import the application, then exit: with 0 if it could serve.",
+)
+def serve(check_config: bool, **_: Any) -> int:
     """Serve a WSGI application to a web server over FastCGI, SCGI or uwsgi.
 
     MODULE:APP names it: the attribute APP of MODULE, imported from the current directory. APP
     may be dotted (site.app) or a call with literal arguments (create_app("production"));
     without APP it is called application or app. Give one more for each other FastCGI role it
     plays: an authorizer, a filter.
+
+    Settings are options, or variables (FCGIKIT_MAX_MEMORY=512M), or lines of a TOML file
+    (max_memory = "512M" in --config FILE, or in [tool.fcgikit] of pyproject.toml); what comes
+    first here is the strongest. `fcgikit config show` tells what came of them. BYTES may be
+    64k, 512M, 1G; SECONDS 30s, 5m, 2h.
     """
-    config = Config(**settings)
-    configure_logging(config.log_level)
+    config = settings_of(click.get_current_context()).read()
+    if not config.app:
+        raise click.UsageError(
+            "which application? Name it here (fcgikit serve MODULE:APP), in the environment "
+            '(FCGIKIT_APP) or in a settings file (app = "MODULE:APP").'
+        )
     prepare(config.chdir, config.pythonpath)
+    configure_logging(config)
+    if check_config:
+        return check(config)
     # First the sockets: requests wait in the backlog while a large application is imported.
     with listening(config) as listeners:
-        apps = [load(application) for application in applications]
-        configure_logging(config.log_level)
-        return run(apps, listeners, config, ", ".join(applications))
+        apps = [load(name) for name in config.app]
+        configure_logging(config)
+        return run(apps, listeners, config, ", ".join(config.app))
 
 
-def configure_logging(level: str) -> None:
-    """Send what fcgikit logs to standard error, one line each, in gunicorn's form.
-
-    Again after the application's import: its own ``dictConfig`` disables loggers it finds.
-    """
-    logger = logging.getLogger("fcgikit")
-    logger.setLevel(level.upper())
-    logger.propagate = False
-    if not logger.handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(
-            logging.Formatter(
-                "%(asctime)s [%(process)d] %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S %z"
-            )
-        )
-        logger.addHandler(handler)
-    for name in list(logging.root.manager.loggerDict):
-        if name == "fcgikit" or name.startswith("fcgikit."):
-            logging.getLogger(name).disabled = False
+def check(config: Config) -> int:
+    """See whether *config* could serve, as far as that shows without a socket; status 0."""
+    for address in config.bind:
+        parse_address(address)
+    apps = [load(name) for name in config.app]
+    make_gateways(apps, config, multithread=config.threads > 1, multiprocess=True)
+    click.echo(f"{', '.join(config.app)}: settings and application are fine")
+    return 0

@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import __version__
@@ -15,14 +15,13 @@ from ..errors import ConfigError
 from ..events import Role
 from ..gateways.roles import Application
 from ..gateways.wsgi import make_gateways
+from ..values import from_native, setting
 from . import cgi
 from .listener import Listener, who_may_connect
 from .sockets import listening
 from .worker import Worker
 
 log = logging.getLogger("fcgikit.server")
-
-_ONLY_COMMAND_LINE = ("chdir", "pythonpath", "log_level")
 
 _USAGE = """\
 {script}: this is a web application that speaks FastCGI, SCGI and uwsgi, and no web server
@@ -73,18 +72,15 @@ def serve(*apps: Application, **settings: Any) -> None:
 
 
 def run(
-    apps: Sequence[Application], listeners: list[Listener], config: Config, name: str
+    apps: Sequence[Application],
+    listeners: list[Listener],
+    config: Config,
+    name: str,
+    reopen_logs: Callable[[], None] | None = None,
 ) -> int:
     """Serve *apps*, called *name* in the log, until a signal stops us; the exit status."""
     log.info("fcgikit %s", __version__)
-    for listener in listeners:
-        inherited = ", inherited" if listener.inherited else ""
-        log.info("listening on %s (%s%s)", listener.address, config.protocol, inherited)
-        if users := who_may_connect(listener):
-            log.info(
-                "%s: only %s may connect (settings: socket_mode, socket_owner, socket_group)",
-                listener.address, users,
-            )  # fmt: skip
+    announce(listeners, config)
     log.info("application %s, threads %d", name, config.threads)
     gateways = make_gateways(
         apps,
@@ -93,10 +89,22 @@ def run(
         # Whoever made the socket may have given it to other processes as well.
         multiprocess=any(listener.inherited for listener in listeners),
     )
-    worker = Worker(gateways, listeners, config)
+    worker = Worker(gateways, listeners, config, reopen_logs=reopen_logs)
     status = worker.run()
     log.info("stopped; requests served: %d", worker.requests)
     return status
+
+
+def announce(listeners: Sequence[Listener], config: Config) -> None:
+    """Log where we listen, and who may connect."""
+    for listener in listeners:
+        inherited = ", inherited" if listener.inherited else ""
+        log.info("listening on %s (%s%s)", listener.address, config.protocol, inherited)
+        if users := who_may_connect(listener):
+            log.info(
+                "%s: only %s may connect (settings: socket_mode, socket_owner, socket_group)",
+                listener.address, users,
+            )  # fmt: skip
 
 
 def run_once(apps: Sequence[Application], config: Config) -> int:
@@ -108,11 +116,14 @@ def run_once(apps: Sequence[Application], config: Config) -> int:
     return 0
 
 
-def _script_config(settings: dict[str, Any]) -> Config:
-    for name in _ONLY_COMMAND_LINE:
-        if name in settings:
-            raise ConfigError(f"{name} belongs to the command line: the script does it itself")
-    for name in ("bind", "allow"):
-        if isinstance(settings.get(name), str):
-            settings[name] = (settings[name],)
+def _script_config(given: dict[str, Any]) -> Config:
+    settings = {}
+    for name, value in given.items():
+        try:
+            field = setting(name)
+            settings[field.name] = from_native(field, value)
+        except ValueError as error:
+            raise ConfigError(f"{name}: {error}") from None
+        if not field.metadata["script"]:
+            raise ConfigError(f"{name} belongs to the command line: it is not for scripts")
     return Config(**settings)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import shutil
@@ -18,7 +17,6 @@ from pwd import getpwuid
 import pytest
 
 from fcgikit import __version__
-from fcgikit.cli.serve import configure_logging
 from tests.scgi_peer import scgi_request
 
 APP = """
@@ -137,7 +135,9 @@ def test_a_unix_socket_says_who_may_connect(directory: Path, mode: list[str], us
         (["serve", "hello:app", "--chdir", "absent"], 78, "Error: chdir absent: No such"),
         (["serve", "absent:app", "-b", "127.0.0.1:0"], 3, "Error: there is no module 'absent'"),
         (["serve", "hello:app", "--wrokers", "2"], 2, "--wrokers"),
-        (["serve"], 2, "MODULE:APP"),
+        (["serve"], 2, "fcgikit serve MODULE:APP"),
+        (["serve"], 2, "FCGIKIT_APP"),
+        (["serve"], 2, 'app = "MODULE:APP"'),
         (["sevre"], 2, "sevre"),
     ],
 )
@@ -197,16 +197,38 @@ def test_a_child_of_the_import_does_not_take_the_socket_along(directory: Path) -
     assert out == f"child: {signal.SIGTERM:d}\n"
 
 
-def test_the_log_is_configured_once_and_for_us_alone() -> None:
-    logger = logging.getLogger("fcgikit")
-    root_handlers = list(logging.root.handlers)
-    try:
-        configure_logging("warning")
-        configure_logging("debug")
-        assert len(logger.handlers) == 1
-        assert logger.level == logging.DEBUG
-        assert logging.root.handlers == root_handlers
-    finally:
-        logger.handlers.clear()
-        logger.setLevel(logging.NOTSET)
-        logger.propagate = True
+def test_the_application_may_be_named_elsewhere(directory: Path) -> None:
+    (directory / "pyproject.toml").write_text("[tool.fcgikit]\napp = 'hello:app'\nworkers = 0\n")
+    with fcgikit(directory, "serve", "-b", "127.0.0.1:0") as process:
+        while not (message := next_message(process)).startswith("application"):
+            pass
+        process.terminate()
+        process.communicate()
+    assert message == "application hello:app, threads 4"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["hello:app"], 0, "hello:app: settings and application are fine"),
+        (["absent:app"], 3, "there is no module 'absent'"),
+        (["hello:app", "--threads", "0"], 78, "threads must be at least 1"),
+        (["hello:app", "-b", "nowhere"], 78, "bind 'nowhere' is no address"),
+    ],
+)
+def test_a_trial_binds_nothing(
+    directory: Path, arguments: list[str], status: int, message: str
+) -> None:
+    address = ["-b", f"unix:{directory}/s"] if "-b" not in arguments else []
+    with fcgikit(directory, "serve", "--check-config", *address, *arguments) as process:
+        out, err = process.communicate()
+    assert process.returncode == status
+    assert message in (err if status else out)
+    assert not (directory / "s").exists()
+
+
+def test_a_log_file_that_cannot_be_had(directory: Path) -> None:
+    with fcgikit(directory, "serve", "hello:app", "--error-log", "absent/log") as process:
+        _, err = process.communicate()
+    assert process.returncode == 78
+    assert "Error: error_log absent/log: No such file or directory" in err

@@ -73,7 +73,7 @@ def test_a_bind_keyword(script: str, tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = free.getsockname()
-        settings = f"{{'bind': '127.0.0.1:{address[1]}', 'threads': 1}}"
+        settings = f"{{'bind': '127.0.0.1:{address[1]}', 'max_body_size': '64M'}}"
         with start(script, settings) as process:
             _, err = process.communicate()
         assert process.returncode == 78
@@ -119,6 +119,10 @@ def test_started_by_hand_it_says_what_it_is(script: str) -> None:
         ("{'threads': 0}", b"threads must be at least 1"),
         ("{'bind': ['nowhere']}", b"write unix:PATH"),
         ("{'log_level': 'debug'}", b"log_level belongs to the command line"),
+        ("{'workers': 4}", b"workers belongs to the command line"),
+        ("{'thread': 4}", b"thread: there is no such setting: did you mean threads?"),
+        ("{'threads': '4'}", b"threads: write a whole number, not '4'"),
+        ("{'max_body_size': 'much'}", b"max_body_size: write bytes, such as"),
     ],
 )
 def test_a_wrong_setting_is_one_line(script: str, settings: str, message: bytes) -> None:
