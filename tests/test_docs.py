@@ -20,7 +20,6 @@ import pytest
 
 from docs import diagrams
 from fcgikit.cli.config import config
-from fcgikit.cli.config import config
 from fcgikit.cli.dev import dev
 from fcgikit.cli.serve import serve
 from tests.e2e.client import fetch
