@@ -21,19 +21,19 @@ EXIT_STATUSES = {
     "3": "The application could not be imported (gunicorn's status too).",
     "64": "Only serve(app) in a script: nothing told it what to serve.",
     "78": "A setting cannot work, such as an address in use; the message names it.",
-    "130": "Ctrl-C before serving had begun, or a second one.",
+    "130": "SIGINT (Ctrl-C) has ended it at once.",
 }
 
 SIGNALS = {
     "SIGTERM, SIGQUIT": "Stop: accept no more, finish what runs within --graceful-timeout, exit.",
-    "SIGINT": "Stop at once, but with --workers 0 only at the second Ctrl-C.",
-    "SIGHUP": "Reload: read the settings and import the application anew, in new workers; the old "
-    "ones finish what they have. With --workers 0: stop.",
-    "SIGUSR1": "Open the log files anew. Where fd 0 is the socket: stop (libfcgi's and "
+    "SIGINT": "Stop at once; with --workers 0 at the second Ctrl-C, and as SIGTERM at the first.",
+    "SIGHUP": "Reload: new workers with new settings and new code; the old ones finish what they "
+    "have. With --workers 0 as SIGTERM.",
+    "SIGUSR1": "Open the log files anew; but as SIGTERM where fd 0 is the socket (libfcgi's and "
     "multiwatch's convention).",
-    "SIGUSR2": "Replace the supervisor, too, by a new image of the program; the sockets stay open.",
-    "SIGTTIN, SIGTTOU": "One worker more, one worker less.",
-    "SIGWINCH": "Retire all workers; connections wait until SIGHUP brings new ones.",
+    "SIGUSR2": "Reload, and put a new image of the program in the supervisor's place.",
+    "SIGTTIN, SIGTTOU": "One worker more, one worker fewer.",
+    "SIGWINCH": "Retire all workers; connections wait until SIGHUP or SIGTTIN brings them back.",
 }
 
 EPILOG = """\
