@@ -6,13 +6,9 @@ from typing import Any
 
 import click
 
-from ..config import Config
-from ..gateways.wsgi import make_gateways
-from ..server.sockets import listening, parse_address
-from ..server.start import run
-from .load import load, prepare
-from .logs import configure_logging
+from ..supervisor.image import Image
 from .options import ConfigCommand, settings_of, settings_options
+from .pool import check, run_here, run_pool, served_here
 
 EXIT_STATUSES = {
     "0": "Stopped by a signal.",
@@ -85,28 +81,18 @@ def serve(check_config: bool, **_: Any) -> int:
     first here is the strongest. `fcgikit config show` tells what came of them. BYTES may be
     64k, 512M, 1G; SECONDS 30s, 5m, 2h.
     """
-    config = settings_of(click.get_current_context()).read()
+    image = Image()
+    settings = settings_of(click.get_current_context())
+    config = settings.read()
     if not config.app:
         raise click.UsageError(
             "which application? Name it here (fcgikit serve MODULE:APP), in the environment "
             '(FCGIKIT_APP) or in a settings file (app = "MODULE:APP").'
         )
-    prepare(config.chdir, config.pythonpath)
-    configure_logging(config)
     if check_config:
-        return check(config)
-    # First the sockets: requests wait in the backlog while a large application is imported.
-    with listening(config) as listeners:
-        apps = [load(name) for name in config.app]
-        configure_logging(config)
-        return run(apps, listeners, config, ", ".join(config.app))
-
-
-def check(config: Config) -> int:
-    """See whether *config* could serve, as far as that shows without a socket; status 0."""
-    for address in config.bind:
-        parse_address(address)
-    apps = [load(name) for name in config.app]
-    make_gateways(apps, config, multithread=config.threads > 1, multiprocess=True)
-    click.echo(f"{', '.join(config.app)}: settings and application are fine")
-    return 0
+        check(config)
+        click.echo(f"{', '.join(config.app)}: settings and application are fine")
+        return 0
+    if served_here(config):
+        return run_here(config)
+    return run_pool(config, settings.reread, image)

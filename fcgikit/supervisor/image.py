@@ -1,0 +1,146 @@
+"""The program this process runs: tried out beside it, and replaced in place (SIGUSR2).
+
+The new image has our process number, so the workers stay our children. What it needs to go on
+stays open across the exec, and a note in JSON says what is what: :class:`State`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NoReturn, Self
+
+from .board import LAYOUT
+from .messages import Adopted
+from .notify import VARIABLES
+
+ADOPT = "FCGIKIT_ADOPT"
+"""Environment variable with the descriptor of the note for a new image."""
+
+_CONSUMED = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")  # such sockets are in the note
+
+
+@dataclass(frozen=True, slots=True)
+class KeptSocket:
+    """A listening socket: the address it was asked for by, and what the server knows of it."""
+
+    fd: int
+    bind: str
+    address: str
+    inherited: bool
+    path: str
+    inode: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """All that a new image of this process takes over. Descriptors are numbers."""
+
+    board: int
+    slots: int
+    sockets: tuple[KeptSocket, ...]
+    handover: tuple[int, int]
+    workers: tuple[Adopted, ...] = ()
+    channels: tuple[int, ...] = ()  # our end of each worker's, in the same order
+    signals: tuple[int, ...] = ()  # heard, and not yet acted upon
+    pid: int = field(default_factory=os.getpid)
+    layout: str = LAYOUT
+
+    def descriptors(self) -> Iterable[int]:
+        yield self.board
+        yield from self.handover
+        yield from (one.fd for one in self.sockets)
+        yield from self.channels
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        told = json.loads(text)
+        sockets = [{**one, "inode": tuple(one["inode"])} for one in told["sockets"]]
+        return cls(
+            board=told["board"],
+            slots=told["slots"],
+            sockets=tuple(KeptSocket(**one) for one in sockets),
+            handover=(told["handover"][0], told["handover"][1]),
+            workers=tuple(Adopted(**one) for one in told["workers"]),
+            channels=tuple(told["channels"]),
+            signals=tuple(told["signals"]),
+            pid=told["pid"],
+            layout=told["layout"],
+        )
+
+
+class Image:
+    """This program as it was started. To be made first thing: directories change later."""
+
+    def __init__(self) -> None:
+        self.adopted = _adopted()
+        """What the image before this one has left; ``None`` when there was none."""
+        self._argv = [sys.executable, *sys.orig_argv[1:]]
+        self._directory = _directory()
+        self._environ = {name: os.environ[name] for name in os.environ if name not in _CONSUMED}
+
+    def return_to_start(self) -> None:
+        """Change to where we were started, by its name: a deployment may have moved a link."""
+        try:
+            os.chdir(self._directory)
+        except OSError:
+            pass  # it is gone, and we are still there
+
+    def trial(self) -> subprocess.Popen[bytes]:
+        """Start it beside us with ``--check-config``: it says whether it would start."""
+        environ = {name: text for name, text in self._environ.items() if name not in VARIABLES}
+        return subprocess.Popen(
+            [*self._argv, "--check-config"],
+            cwd=self._directory,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+        )
+
+    def replace(self, state: State) -> NoReturn:
+        """Become the program anew. Raises ``OSError``, and then nothing has changed."""
+        here = os.getcwd()
+        note = os.memfd_create("fcgikit-state", 0)
+        fds = [note, *state.descriptors()]
+        try:
+            os.write(note, state.to_json().encode())
+            os.chdir(self._directory)
+            for fd in fds:
+                os.set_inheritable(fd, True)
+            os.execve(self._argv[0], self._argv, {**self._environ, ADOPT: str(note)})
+        except OSError:
+            for fd in fds:
+                os.set_inheritable(fd, False)
+            os.close(note)
+            os.chdir(here)
+            raise
+
+
+def _adopted() -> State | None:
+    number = os.environ.pop(ADOPT, "")
+    if not number:
+        return None
+    with open(int(number), encoding="utf-8") as note:
+        note.seek(0)
+        state = State.from_json(note.read())
+    if state.pid != os.getpid():  # the variable has got to where it does not belong
+        return None
+    for fd in state.descriptors():
+        os.set_inheritable(fd, False)
+    return state
+
+
+def _directory() -> str:
+    """Where we were started, by the name the shell knows: a link may lead elsewhere meanwhile."""
+    here, name = os.getcwd(), os.environ.get("PWD", "")
+    try:
+        return name if name and os.path.samefile(name, here) else here
+    except OSError:
+        return here
