@@ -132,6 +132,23 @@ def endless(
     return Endless(query["gate"])
 
 
+def cancelled(
+    environ: WSGIEnvironment, start_response: StartResponse, query: dict[str, str]
+) -> Iterable[bytes]:
+    """Read a body that will not come; say at the gate what was raised instead."""
+    request = environ["fcgikit.request"]
+    source: Any = environ["wsgi.input"]
+    pass_gate(query["gate"], "begun")
+    try:
+        while source.read(65536):
+            pass
+    except OSError as error:
+        pass_gate(query["gate"], f"{type(error).__name__}, aborted: {request.aborted}")
+        raise
+    start_response("200 OK", TEXT)
+    return [b"nobody left"]
+
+
 def repeated(
     environ: WSGIEnvironment, start_response: StartResponse, query: dict[str, str]
 ) -> Iterable[bytes]:
@@ -241,6 +258,7 @@ ROUTES: dict[str, Handler] = {
     "/big": big,
     "/boom": boom,
     "/boom-late": boom_late,
+    "/cancelled": cancelled,
     "/digest": digest,
     "/early": early,
     "/endless": endless,
