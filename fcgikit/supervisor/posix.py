@@ -138,7 +138,6 @@ class Supervisor:
         self._inputs: deque[Input] = deque()
         self._children: dict[int, _Child] = {}
         self._trial: subprocess.Popen[bytes] | None = None
-        self._status: int | None = None
         self._selector = selectors.DefaultSelector()
         self._receiver, self._sender = socket.socketpair()
         self._receiver.setblocking(False)
@@ -164,29 +163,31 @@ class Supervisor:
         signal.set_wakeup_fd(self._sender.fileno(), warn_on_full_buffer=False)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         self._reap()  # of whom a SIGCHLD may have told the image before this one
-        while self._status is None:
-            place = self._act()
-            if place is not None:
-                return place
+        while (outcome := self._act()) is None:
             self._look()
+        if isinstance(outcome, Place):
+            return outcome
         signal.set_wakeup_fd(-1)
         for number, handler in before.items():
             signal.signal(number, handler)
         self._close()
-        return self._status
+        return outcome
 
     # -- out: commands ------------------------------------------------------------------------
 
-    def _act(self) -> Place | None:
-        """Hand the planner all inputs, and do what it wants; a place in a new worker."""
-        while self._inputs and self._status is None:
+    def _act(self) -> int | Place | None:
+        """Hand the planner all inputs and do what it wants, until nothing is left to do.
+
+        The exit status when that was the end; a place when this is a new worker by now.
+        """
+        while self._inputs:
             for command in self._planner.handle(self._inputs.popleft(), time.monotonic()):
-                place = self._perform(command)
-                if place is not None:
-                    return place
+                outcome = self._perform(command)
+                if outcome is not None:
+                    return outcome
         return None
 
-    def _perform(self, command: Command) -> Place | None:
+    def _perform(self, command: Command) -> int | Place | None:
         match command:
             case Spawn(slot, generation):
                 return self._spawn(slot, generation)
@@ -209,7 +210,7 @@ class Supervisor:
             case Log(level, message):
                 log.log(level, "%s", message)
             case Exit(status):
-                self._status = status
+                return status
         return None
 
     def _spawn(self, slot: int, generation: int) -> Place | None:
