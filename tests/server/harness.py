@@ -16,6 +16,7 @@ from fcgikit.gateways.interface import Exchange, Gateway
 from fcgikit.server.listener import Listener
 from fcgikit.server.loop import Loop
 from fcgikit.server.poller import Poller
+from fcgikit.server.seats import Seats
 from fcgikit.server.sockets import open_listener
 from tests.e2e import wire
 from tests.e2e.process import PATIENCE
@@ -29,6 +30,7 @@ class Place:
     def __init__(self, config: Config) -> None:
         self._directory = Path(tempfile.mkdtemp(prefix="fk"))
         self._path = str(self._directory / "s")
+        self.address = f"unix:{self._path}"
         self.listeners: list[Listener] = [
             open_listener(f"unix:{self._path}", config),
             open_listener("127.0.0.1:0", config),
@@ -67,13 +69,17 @@ class Server:
         *,
         gateways: dict[Role, Gateway] | None = None,
         poller: Poller | None = None,
+        seats: Seats | None = None,
         **settings: Any,
     ) -> None:
         self.config = Config(**{"threads": 2, **settings})
         self._place = Place(self.config)
         self.connect = self._place.connect
+        self.address = self._place.address
         roles = {Role.RESPONDER: gateway, **(gateways or {})}
-        self.loop = Loop(roles, self._place.listeners, self.config, poller)
+        noting = self.config.timeout > 0
+        self.seats = seats or Seats(self.config.threads, noting=noting)
+        self.loop = Loop(roles, self._place.listeners, self.config, poller, seats=self.seats)
         self._threads = [
             threading.Thread(target=self.loop.run, daemon=True) for _ in range(self.config.threads)
         ]

@@ -138,6 +138,18 @@ def test_the_end_is_reported_and_told_where_it_can_be(
         pair.close()
 
 
+def test_a_released_socket_is_not_reported_though_another_process_has_it(
+    poller: Poller, pairs: Callable[[], Pair]
+) -> None:
+    pair = pairs()
+    poller.add(pair.fileno)
+    with pair.ours.dup():
+        poller.release(pair.fileno)
+        pair.ours.close()
+        pair.theirs.send(b"for the other")
+        assert reported(poller, pair) == set()
+
+
 def test_a_full_table_of_reports_loses_nothing(poller: Poller, pairs: Callable[[], Pair]) -> None:
     several = [pairs() for _ in range(5)]
     for pair in several:
