@@ -100,6 +100,10 @@ class Worker:
             noting=config.timeout > 0 or config.slow_request > 0,
         )
         self._loop = Loop(gateways, listeners, config, seats=self._seats, handover=handover)
+        self._threads = [
+            threading.Thread(target=self._run_thread, name=f"fcgikit-{number}", daemon=True)
+            for number in range(1, config.threads + 1)
+        ]
         self._watch = Watch(self._seats.all, config, self._give_up)
         self._receiver, self._sender = socket.socketpair()
         self._receiver.setblocking(False)
@@ -131,16 +135,12 @@ class Worker:
         """
         handlers = self._install_handlers()
         self._warn_of_limits()
-        threads = [
-            threading.Thread(target=self._run_thread, name=f"fcgikit-{number}", daemon=True)
-            for number in range(1, self._config.threads + 1)
-        ]
         try:
-            for thread in threads:
+            for thread in self._threads:
                 thread.start()
             self._report(Report.READY)
             if self._supervise():
-                for thread in threads:
+                for thread in self._threads:
                     thread.join()
                 self._loop.close()
             return self._status
