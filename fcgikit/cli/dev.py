@@ -20,11 +20,9 @@ from typing import Any
 import click
 import uvicorn
 
-from ..client import FastCGIApp
-from ..client.connection import connect
+from ..client import AsyncClient, FastCGIApp
 from ..config import Config
-from ..errors import ConfigError
-from ..events import GetValues, Values
+from ..errors import ClientError, ConfigError
 from .options import config_options, flag
 
 GRACE = 2.0
@@ -89,7 +87,7 @@ def dev(application: str, host: str, port: int, log_level: str, **settings: Any)
     in the current directory. Ctrl-C stops it. For development only; changed code is not reloaded:
     stop it and start it again.
     """
-    arguments = ["--log-level", log_level, "--graceful-timeout", f"{GRACE:g}"]
+    arguments = ["--workers", "0", "--log-level", log_level, "--graceful-timeout", f"{GRACE:g}"]
     for field in dataclasses.fields(Config):
         if settings.get(field.name, field.default) != field.default:
             arguments += [flag(field), str(settings[field.name])]
@@ -169,17 +167,13 @@ async def _develop(
 
 async def _ready(address: str) -> None:
     """Return when the worker answers on *address*: it has imported the application by then."""
-    while True:
-        try:
-            connection = await connect(address)
-            await connection.send(GetValues(("FCGI_MAX_REQS",)))
-        except OSError:  # the socket is not there yet, or no longer
-            await asyncio.sleep(0.02)
-            continue
-        event = await connection.receive()
-        await connection.aclose()
-        if isinstance(event, Values):
-            return
+    async with AsyncClient(address) as client:
+        while True:
+            try:
+                await client.values()
+                return
+            except ClientError:  # the socket is not there yet, or no longer
+                await asyncio.sleep(0.02)
 
 
 async def _serve(

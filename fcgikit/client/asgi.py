@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, TypeAlias
 
-from ..config import DEFAULT, Config
-from ..events import Request
+from ..errors import ClientError, ClientTimeout, Overloaded
+from ..events import Diagnostic, Event, Role
+from .aio.client import AsyncClient, AsyncResponse
+from .outgoing import Outgoing
 from .pages import error_page
-from .params import cgi_params
-from .pool import Pool
-from .relay import Relay, Stale, WorkerFailure
+from .params import HOP_BY_HOP, cgi_params
+from .patience import Patience
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -19,9 +21,7 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
 log = logging.getLogger("fcgikit.client")
-
-# RFC 9110 section 9.2.2: doing these twice is the same as doing them once.
-_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+stderr = logging.getLogger("fcgikit.client.stderr")
 
 
 class FastCGIApp:
@@ -51,11 +51,12 @@ class FastCGIApp:
         connect_timeout: float = 5.0,
         read_timeout: float | None = 60.0,
         explain: bool = False,
-        config: Config = DEFAULT,
     ) -> None:
-        self._pool = Pool(address, size=max_idle, connect_timeout=connect_timeout, config=config)
+        self._client = AsyncClient(
+            address, max_idle=max_idle, connect_timeout=connect_timeout, trace=_log_stderr
+        )
+        self._patience = Patience(read_timeout)
         self._params = dict(params or {})
-        self._read_timeout = read_timeout
         self._explain = explain
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,7 +70,7 @@ class FastCGIApp:
 
     async def aclose(self) -> None:
         """Close the kept connections; only needed where the ASGI server runs no lifespan."""
-        await self._pool.aclose()
+        await self._client.close()
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
@@ -88,41 +89,84 @@ class FastCGIApp:
         message = await receive()
         if message["type"] == "http.disconnect":
             return
-        request = Request(
-            request_id=1,
-            params=params,
-            keep_conn=True,
-            body=message.get("body", b""),
-            complete=not message.get("more_body", False),
-        )
+        upload = _Upload(message, receive)
+        body = upload.pieces() if upload.more else upload.first
+        outgoing = Outgoing(params, Role.RESPONDER, body, b"")
+        answering = asyncio.create_task(self._answer(outgoing, send))
+        listening = asyncio.create_task(upload.listen())
         try:
-            await self._forward(request, receive, send)
-        except WorkerFailure as failure:
-            log.error("%s %s: %s", scope["method"], params["REQUEST_URI"], failure)
-            if not failure.answered:
-                reason = f"{failure}." if self._explain else ""
-                await error_page(send, failure.status, reason)
-
-    async def _forward(self, request: Request, receive: Receive, send: Send) -> None:
-        kept = self._pool.take()
-        if kept is not None:
-            relay = Relay(kept, request, receive, send, self._read_timeout)
-            try:
-                await relay.run(retry=request.params["REQUEST_METHOD"] in _IDEMPOTENT)
-            except Stale:
-                pass
-            else:
-                return
-            finally:
-                await self._pool.put(kept)
-        try:
-            fresh = await self._pool.connect()
-        except OSError as error:
-            reason = str(error) or "the attempt timed out"
-            raise WorkerFailure(
-                502, f"no worker can be reached at {self._pool.address}: {reason}"
-            ) from error
-        try:
-            await Relay(fresh, request, receive, send, self._read_timeout).run(retry=False)
+            await asyncio.wait((answering, listening), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await self._pool.put(fresh)
+            answering.cancel()
+            listening.cancel()
+            await asyncio.wait((answering, listening))
+        for task in (answering, listening):
+            if not task.cancelled():
+                task.result()
+
+    async def _answer(self, outgoing: Outgoing, send: Send) -> None:
+        started = False
+        try:
+            async with await self._client.send(outgoing, self._patience) as response:
+                started = True
+                await _pass_on(response, send)
+        except ClientError as failure:
+            params = outgoing.params
+            log.error("%s %s: %s", params["REQUEST_METHOD"], params["REQUEST_URI"], failure)
+            if not started:
+                await error_page(send, _status(failure), f"{failure}." if self._explain else "")
+
+
+class _Upload:
+    """The request's body as it comes, and the news that the browser has left."""
+
+    def __init__(self, message: Message, receive: Receive) -> None:
+        self.first: bytes = message.get("body", b"")
+        self.more: bool = message.get("more_body", False)
+        self._receive = receive
+        self._waiting: asyncio.Queue[bytes | None] = asyncio.Queue(maxsize=1)
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The body, which does not end if the browser leaves."""
+        yield self.first
+        while (piece := await self._waiting.get()) is not None:
+            yield piece
+
+    async def listen(self) -> None:
+        """Receive until the browser has left."""
+        while (message := await self._receive())["type"] != "http.disconnect":
+            if not self.more:
+                continue
+            await self._waiting.put(message.get("body", b""))
+            self.more = message.get("more_body", False)
+            if not self.more:
+                await self._waiting.put(None)
+
+
+async def _pass_on(response: AsyncResponse, send: Send) -> None:
+    headers = [
+        (name.lower().encode("latin-1"), value.encode("latin-1"))
+        for name, value in response.headers.items()
+        if name.lower() not in HOP_BY_HOP
+    ]
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    async for piece in response:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _status(failure: ClientError) -> int:
+    if isinstance(failure, Overloaded):
+        return 503
+    if isinstance(failure, ClientTimeout) and failure.phase != "connect":
+        return 504
+    return 502
+
+
+def _log_stderr(direction: str, event: Event) -> None:
+    """Log what the application wrote to its error stream, a record a line, escaped."""
+    if not isinstance(event, Diagnostic):
+        return
+    for line in event.data.decode("utf-8", "backslashreplace").splitlines():
+        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+        stderr.warning("%s", text)

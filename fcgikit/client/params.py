@@ -1,11 +1,11 @@
-"""HTTP request to CGI variables (RFC 3875 section 4.1), from an ASGI scope."""
+"""HTTP request to CGI variables (RFC 3875 section 4.1), from an ASGI scope or from a URL."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
-from urllib.parse import quote, unquote_to_bytes
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
+from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from .. import __version__
 from ..protocols.params import merge
@@ -32,6 +32,11 @@ _NOT_FORWARDED = HOP_BY_HOP | {"expect", "proxy"}
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9-]+")
 
 _CGI_NAMES = {"content-length": "CONTENT_LENGTH", "content-type": "CONTENT_TYPE"}
+
+Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
+
+# Where a script ends and its PATH_INFO begins: /blog/index.php, then /2024/may.
+_SCRIPT = re.compile(r"(.+?\.(?:php\d?|f?cgi|pl|py|rb|sh))(/.*)?", re.DOTALL)
 
 
 def cgi_params(scope: Mapping[str, Any], extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -65,6 +70,96 @@ def cgi_params(scope: Mapping[str, Any], extra: Mapping[str, str] | None = None)
     params.update(fields)
     params.update(extra or {})
     return params
+
+
+def request_params(
+    method: str,
+    url: str,
+    headers: Headers = (),
+    *,
+    script_name: str = "",
+    root: str | None = None,
+) -> dict[str, str]:
+    """The variables for *method* and *url*: ``/path?query``, or that behind ``http://host:port``.
+
+    By default SCRIPT_NAME is *script_name* and PATH_INFO the rest of the path, as applications
+    want it. With *root*, the DOCUMENT_ROOT of programs that look for a script in the file system
+    (php-fpm, fcgiwrap), the script is the path up to the first name that ends in .php, .cgi,
+    .fcgi, .pl, .py, .rb or .sh (all of it, if none does), and SCRIPT_FILENAME is where it lies.
+
+    Text that is not ASCII is sent as UTF-8. Raises ``ValueError`` for a URL or a header that
+    cannot be sent.
+    """
+    if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", method):
+        raise ValueError(f"{method!r} is no method")
+    parts = urlsplit(url if url.startswith(("http://", "https://")) else f"http://localhost{url}")
+    if not (url.startswith(("/", "http://", "https://")) or url == "*") or not parts.hostname:
+        raise ValueError(f"{url!r} is neither a path, which begins with '/', nor an http URL")
+    # What the caller has encoded stays; of the rest, what a request line cannot hold is.
+    target = quote(parts.path or "/", safe="/%:@!$&'()*+,;=-._~")
+    query = quote(parts.query, safe="/%:@!$&'()*+,;=-._~?[]|{}^\"")
+    path = unquote_to_bytes(target).decode("latin-1")
+    fields = _fields(
+        [(name.encode("ascii"), _field_value(name, value)) for name, value in _pairs(headers)]
+    )
+    params = {
+        "GATEWAY_INTERFACE": "CGI/1.1",
+        "SERVER_SOFTWARE": f"fcgikit/{__version__}",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "SERVER_NAME": parts.hostname,
+        "SERVER_PORT": str(parts.port or (443 if parts.scheme == "https" else 80)),
+        "REMOTE_ADDR": "127.0.0.1",
+        "REQUEST_METHOD": method,
+        "REQUEST_SCHEME": parts.scheme,
+        "REQUEST_URI": f"{target}?{query}" if query else target,
+        "QUERY_STRING": query,
+        "HTTP_HOST": parts.netloc.rpartition("@")[2],
+    }
+    if parts.scheme == "https":
+        params["HTTPS"] = "on"
+    if root is None:
+        params |= _mounted(path, text_of(script_name.rstrip("/")))
+    else:
+        params |= _script(path, text_of(root.rstrip("/")))
+    return params | fields
+
+
+def text_of(value: str) -> str:
+    """*value* as the waist writes it: its UTF-8 bytes, decoded as latin-1."""
+    return value.encode().decode("latin-1")
+
+
+def _mounted(path: str, mount: str) -> dict[str, str]:
+    if path != mount and not path.startswith(mount + "/"):
+        raise ValueError(f"the path {path!r} is not below script_name {mount!r}")
+    return {"SCRIPT_NAME": mount, "PATH_INFO": path[len(mount) :]}
+
+
+def _script(path: str, root: str) -> dict[str, str]:
+    found = _SCRIPT.fullmatch(path)
+    script, rest = (found[1], found[2] or "") if found else (path, "")
+    params = {
+        "SCRIPT_NAME": script,
+        "SCRIPT_FILENAME": root + script,
+        "DOCUMENT_ROOT": root,
+        "DOCUMENT_URI": path,
+        "REDIRECT_STATUS": "200",  # php-cgi runs nothing without it
+    }
+    if rest:
+        params["PATH_INFO"] = rest
+    return params
+
+
+def _pairs(headers: Headers) -> Iterable[tuple[str, str]]:
+    return headers.items() if isinstance(headers, Mapping) else headers
+
+
+def _field_value(name: str, value: str) -> bytes:
+    if not _PLAIN_NAME.fullmatch(name):
+        raise ValueError(f"a header {name!r} would not reach the application")
+    if not value.isprintable() and set(value) & set("\r\n\0"):
+        raise ValueError(f"the header {name} has a line break or a NUL in its value")
+    return value.encode()
 
 
 def _raw_path(scope: Mapping[str, Any]) -> bytes:

@@ -1,52 +1,64 @@
-"""Kept connections to one worker address."""
+"""Which connections wait for their next request. No I/O; time is an argument."""
 
 from __future__ import annotations
 
-import asyncio
-
-from ..config import DEFAULT, Config
-from .connection import WorkerConnection, connect
+from typing import Generic, Protocol, TypeVar
 
 MAX_IDLE_TIME = 60.0
 """Seconds a kept connection stays of use: shorter than a worker's ``keepalive_timeout``, so
 that no request meets a connection that is just being closed."""
 
 
-class Pool:
-    """Connections that wait for their next request; the one used last is used first."""
+class Keepable(Protocol):
+    """What a pool asks of a connection."""
 
-    def __init__(
-        self, address: str, *, size: int, connect_timeout: float, config: Config = DEFAULT
-    ) -> None:
-        self.address = address
+    @property
+    def reusable(self) -> bool:
+        """A further request may begin on it, as far as can be known."""
+
+    @property
+    def idle(self) -> bool:
+        """No request runs on it."""
+
+    def close(self) -> None:
+        """Close it at once."""
+
+
+C = TypeVar("C", bound=Keepable)
+
+
+class Pool(Generic[C]):
+    """Connections by the time of their last use; the one used last is used first.
+
+    At most *size* of them are idle ones.
+    """
+
+    def __init__(self, size: int) -> None:
         self._size = size
-        self._connect_timeout = connect_timeout
-        self._config = config
-        self._idle: list[tuple[float, WorkerConnection]] = []
+        self._kept: dict[C, float] = {}
 
-    def take(self) -> WorkerConnection | None:
-        """A kept connection that was alive a moment ago, if there is one."""
-        oldest = asyncio.get_running_loop().time() - MAX_IDLE_TIME
-        while self._idle:
-            since, connection = self._idle.pop()
-            if since >= oldest and connection.reusable:
+    def take(self, now: float) -> C | None:
+        """A connection that was alive a moment ago and has room. It leaves the pool."""
+        for connection, since in reversed(list(self._kept.items())):
+            if connection.idle and (since < now - MAX_IDLE_TIME or not connection.reusable):
+                del self._kept[connection]
+                connection.close()
+            elif connection.reusable:
+                del self._kept[connection]
                 return connection
-            connection.abort()
         return None
 
-    async def connect(self) -> WorkerConnection:
-        """A fresh connection. Raises ``OSError`` (``TimeoutError`` is one)."""
-        async with asyncio.timeout(self._connect_timeout):
-            return await connect(self.address, config=self._config)
-
-    async def put(self, connection: WorkerConnection) -> None:
-        """Keep *connection* for the next request, or close it if that cannot be."""
-        if connection.reusable and len(self._idle) < self._size:
-            self._idle.append((asyncio.get_running_loop().time(), connection))
+    def put(self, connection: C, now: float) -> None:
+        """Keep *connection*, or close it if that cannot be. It may be in the pool already."""
+        self._kept.pop(connection, None)
+        idle = sum(each.idle for each in self._kept)
+        if not connection.idle or (connection.reusable and idle < self._size):
+            self._kept[connection] = now
         else:
-            await connection.aclose()
+            connection.close()
 
-    async def aclose(self) -> None:
-        """Close every kept connection."""
-        while self._idle:
-            await self._idle.pop()[1].aclose()
+    def drain(self) -> list[C]:
+        """Every connection, which thereby leaves."""
+        kept = list(self._kept)
+        self._kept.clear()
+        return kept

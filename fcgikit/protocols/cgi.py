@@ -10,9 +10,6 @@ from http import HTTPStatus
 
 from ..errors import RemoteProtocolError
 
-MAX_HEAD_SIZE = 256 * 1024
-"""Bytes of a response head that a WEB side accepts; the front ends measured take 4 to 32 KiB."""
-
 Headers = list[tuple[str, str]]
 
 _STATUS_LINE = re.compile(r"HTTP/\d+(?:\.\d+)? +(\d{3})(?: +(.*))?", re.ASCII)
@@ -54,9 +51,13 @@ def reason_phrase(status: int) -> str:
 
 
 class HeadReader:
-    """Collects a response until its head is complete; any split of the bytes will do."""
+    """Collects a response until its head is complete; any split of the bytes will do.
 
-    def __init__(self) -> None:
+    A head of more than *limit* bytes is refused.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
         self._collected = bytearray()
 
     def feed(self, data: bytes) -> tuple[int, str, Headers, bytes] | None:
@@ -69,9 +70,14 @@ class HeadReader:
         if self._collected.startswith((b"\n", b"\r\n")):
             raise RemoteProtocolError("the response has an empty head", status=502)
         end = _END_OF_HEAD.search(self._collected, searched)
+        size = len(self._collected) if end is None else end.end()
+        if size > self._limit:
+            raise RemoteProtocolError(
+                f"the response head has more than {self._limit} bytes",
+                status=502,
+                limit="max_head_size",
+            )
         if end is None:
-            if len(self._collected) > MAX_HEAD_SIZE:
-                raise RemoteProtocolError("the response head does not end", status=502)
             return None
         text = self._collected[: end.start()].decode("latin-1")
         rest = bytes(self._collected[end.end() :])

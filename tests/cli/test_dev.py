@@ -143,7 +143,7 @@ def test_a_worker_that_dies_is_told(dev: Dev) -> None:
     browser = dev.connect()
     browser.request("GET", "/die")
     response = browser.getresponse()
-    assert (response.status, b"the worker closed" in response.read()) == (502, True)
+    assert (response.status, b"the server closed" in response.read()) == (502, True)
     status, errors = dev.end()
     assert status == 7
     assert "The worker has ended (exit status 7)" in errors

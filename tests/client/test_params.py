@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from fcgikit import __version__
-from fcgikit.client.params import cgi_params
+from fcgikit.client.params import cgi_params, request_params
 
 
 def scope(**changes: Any) -> dict[str, Any]:
@@ -113,3 +113,99 @@ def test_headers_that_do_not_reach_the_application(name: bytes) -> None:
 def test_extra_variables_win() -> None:
     params = cgi_params(scope(), {"SERVER_NAME": "fixed", "DOCUMENT_ROOT": "/srv"})
     assert (params["SERVER_NAME"], params["DOCUMENT_ROOT"]) == ("fixed", "/srv")
+
+
+# -- from a URL -----------------------------------------------------------------------------------
+
+
+def test_every_variable_of_a_plain_url() -> None:
+    assert request_params("GET", "/a/b?x=1") == {
+        "GATEWAY_INTERFACE": "CGI/1.1",
+        "SERVER_SOFTWARE": f"fcgikit/{__version__}",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "SERVER_NAME": "localhost",
+        "SERVER_PORT": "80",
+        "REMOTE_ADDR": "127.0.0.1",
+        "REQUEST_METHOD": "GET",
+        "REQUEST_SCHEME": "http",
+        "REQUEST_URI": "/a/b?x=1",
+        "SCRIPT_NAME": "",
+        "PATH_INFO": "/a/b",
+        "QUERY_STRING": "x=1",
+        "HTTP_HOST": "localhost",
+    }
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        (
+            "https://shop.example:8443/x",
+            {"HTTPS": "on", "SERVER_NAME": "shop.example", "SERVER_PORT": "8443",
+             "HTTP_HOST": "shop.example:8443", "PATH_INFO": "/x"},
+        ),
+        ("https://shop.example", {"SERVER_PORT": "443", "PATH_INFO": "/", "REQUEST_URI": "/"}),
+        ("http://[::1]:81/", {"SERVER_NAME": "::1", "HTTP_HOST": "[::1]:81"}),
+        ("/caf%C3%A9%2Fx+y%2541", {"PATH_INFO": "/caf\xc3\xa9/x+y%41"}),
+        ("/café olé?q=ü", {"REQUEST_URI": "/caf%C3%A9%20ol%C3%A9?q=%C3%BC",
+                           "PATH_INFO": "/caf\xc3\xa9 ol\xc3\xa9", "QUERY_STRING": "q=%C3%BC"}),
+        ("//a", {"PATH_INFO": "//a"}),
+        ("/a;b#c", {"PATH_INFO": "/a;b"}),
+    ],
+)  # fmt: skip
+def test_urls(url: str, expected: dict[str, str]) -> None:
+    assert expected.items() <= request_params("GET", url).items()
+
+
+def test_headers_from_pairs_or_a_mapping() -> None:
+    pairs = [("Cookie", "a"), ("cookie", "b"), ("X-Many", "1"), ("x-many", "2"), ("Host", "h")]
+    params = request_params("GET", "/", pairs)
+    assert (params["HTTP_COOKIE"], params["HTTP_X_MANY"], params["HTTP_HOST"]) == (
+        "a; b", "1, 2", "h",
+    )  # fmt: skip
+    params = request_params("POST", "/", {"Content-Type": "text/plain", "X-Name": "é"})
+    assert (params["CONTENT_TYPE"], params["HTTP_X_NAME"]) == ("text/plain", "\xc3\xa9")
+
+
+def test_the_mount_is_split_off() -> None:
+    params = request_params("GET", "/shop/cart", script_name="/shop")
+    assert (params["SCRIPT_NAME"], params["PATH_INFO"]) == ("/shop", "/cart")
+    with pytest.raises(ValueError, match="below"):
+        request_params("GET", "/shopping", script_name="/shop")
+
+
+@pytest.mark.parametrize(
+    ("url", "script", "rest"),
+    [
+        ("/index.php", "/index.php", None),
+        ("/blog/index.php/2024/may?x", "/blog/index.php", "/2024/may"),
+        ("/v1.2/run.cgi/x.php", "/v1.2/run.cgi", "/x.php"),
+        ("/plain/script", "/plain/script", None),
+        ("/", "/", None),
+    ],
+)
+def test_scripts_in_a_directory(url: str, script: str, rest: str | None) -> None:
+    params = request_params("GET", url, root="/srv/www/")
+    assert params["SCRIPT_NAME"] == script
+    assert params["SCRIPT_FILENAME"] == f"/srv/www{script}"
+    assert params["DOCUMENT_ROOT"] == "/srv/www"
+    assert params.get("PATH_INFO") == rest
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "headers"),
+    [
+        ("GET ME", "/", {}),
+        ("", "/", {}),
+        ("GET", "path", {}),
+        ("GET", "", {}),
+        ("GET", "ftp://h/", {}),
+        ("GET", "/", {"X": "a\r\nB: c"}),
+        ("GET", "/", {"X": "\0"}),
+        ("GET", "/", {"X_Y": "hidden"}),
+        ("GET", "/", {"X Y": "bad"}),
+    ],
+)
+def test_what_makes_no_request(method: str, url: str, headers: dict[str, str]) -> None:
+    with pytest.raises(ValueError):
+        request_params(method, url, headers)

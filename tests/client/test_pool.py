@@ -1,60 +1,62 @@
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine
-from typing import Any
-
-import pytest
-
-from fcgikit.client import pool as pool_module
-from fcgikit.client.pool import Pool
-from tests.client.peer import Peer, Worker
+from fcgikit.client.pool import MAX_IDLE_TIME, Pool
 
 
-def run(coroutine: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(coroutine, 20))
+class Kept:
+    """A connection in the state the test wants."""
+
+    def __init__(self, *, idle: bool = True, reusable: bool = True) -> None:
+        self.idle = idle
+        self.reusable = reusable
+        self.closed = False
+
+    def close(self) -> None:
+        self.closed = True
 
 
-async def idle(peer: Peer) -> None:
-    await peer.until_closed()
+def test_the_one_used_last_is_used_first() -> None:
+    pool: Pool[Kept] = Pool(2)
+    first, second = Kept(), Kept()
+    pool.put(first, 1.0)
+    pool.put(second, 2.0)
+    assert [pool.take(3.0), pool.take(3.0), pool.take(3.0)] == [second, first, None]
 
 
-def test_the_connection_used_last_is_used_first_and_the_surplus_is_closed() -> None:
-    async def main() -> None:
-        async with Worker(idle, idle, idle) as worker:
-            pool = Pool(worker.address, size=2, connect_timeout=5)
-            connections = [await pool.connect() for _ in range(3)]
-            for connection in connections:
-                await pool.put(connection)
-            assert pool.take() is connections[1]
-            assert pool.take() is connections[0]
-            assert pool.take() is None
-            assert [connection.reusable for connection in connections] == [True, True, False]
-            for connection in connections:
-                await connection.aclose()
-
-    run(main())
+def test_no_more_than_its_size_are_idle() -> None:
+    pool: Pool[Kept] = Pool(1)
+    first, second, busy = Kept(), Kept(), Kept(idle=False)
+    for each in (busy, first, second):
+        pool.put(each, 1.0)
+    assert [each.closed for each in (busy, first, second)] == [False, False, True]
+    pool.put(first, 2.0)
+    assert not first.closed
 
 
-def test_a_connection_idle_for_long_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def main() -> None:
-        async with Worker(idle) as worker:
-            pool = Pool(worker.address, size=2, connect_timeout=5)
-            connection = await pool.connect()
-            await pool.put(connection)
-            monkeypatch.setattr(pool_module, "MAX_IDLE_TIME", -1.0)
-            assert pool.take() is None
-            await connection.aclose()
+def test_what_cannot_be_used_is_closed_when_it_is_met() -> None:
+    pool: Pool[Kept] = Pool(9)
+    good, gone, old = Kept(), Kept(), Kept()
+    pool.put(old, 0.0)
+    pool.put(good, MAX_IDLE_TIME)
+    pool.put(gone, MAX_IDLE_TIME)
+    gone.reusable = False
+    now = MAX_IDLE_TIME + 1
+    assert (pool.take(now), pool.take(now)) == (good, None)
+    assert [each.closed for each in (good, gone, old)] == [False, True, True]
 
-    run(main())
+
+def test_a_busy_one_without_room_stays() -> None:
+    pool: Pool[Kept] = Pool(1)
+    busy = Kept(idle=False, reusable=False)
+    pool.put(busy, 0.0)
+    assert pool.take(MAX_IDLE_TIME * 2) is None
+    busy.reusable = True
+    assert pool.take(MAX_IDLE_TIME * 2) is busy
 
 
-def test_closing_closes_what_is_kept() -> None:
-    async def main() -> None:
-        async with Worker(idle) as worker:
-            pool = Pool(worker.address, size=2, connect_timeout=5)
-            await pool.put(await pool.connect())
-            await pool.aclose()
-            assert pool.take() is None
-
-    run(main())
+def test_a_dead_one_is_not_kept() -> None:
+    pool: Pool[Kept] = Pool(1)
+    dead = Kept(reusable=False)
+    pool.put(dead, 0.0)
+    assert dead.closed
+    assert pool.drain() == []

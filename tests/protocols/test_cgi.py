@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 
+from fcgikit.config import DEFAULT
 from fcgikit.errors import RemoteProtocolError
 from fcgikit.events import Response
 from fcgikit.protocols import cgi
@@ -17,7 +18,7 @@ encoders = pytest.mark.parametrize("encode", [cgi.encode_head, cgi.encode_status
 
 
 def read(data: bytes, cut: Cut) -> tuple[int, str, cgi.Headers, bytes] | None:
-    reader = cgi.HeadReader()
+    reader = cgi.HeadReader(DEFAULT.max_head_size)
     pieces = cut(data)
     for count, piece in enumerate(pieces, start=1):
         parsed = reader.feed(piece)
@@ -86,9 +87,13 @@ def test_bad_heads(head: bytes) -> None:
     assert caught.value.status == 502
 
 
-def test_a_head_without_end() -> None:
-    with pytest.raises(RemoteProtocolError, match="does not end"):
-        read(b"A: bcdef\r\n" * (cgi.MAX_HEAD_SIZE // 10 + 1), lambda data: [data[:99], data[99:]])
+@pytest.mark.parametrize("end", [b"", b"\r\n"])
+def test_a_head_that_is_too_long(end: bytes) -> None:
+    line = b"A: bcdef\r\n"
+    head = line * (DEFAULT.max_head_size // len(line) + 1) + end
+    with pytest.raises(RemoteProtocolError) as caught:
+        read(head, lambda data: [data[:99], data[99:]])
+    assert caught.value.limit == "max_head_size"
 
 
 def test_a_refusal_is_a_complete_plain_answer() -> None:

@@ -47,12 +47,12 @@ class SentRequest:
 
     __slots__ = ("answer", "head", "keep_conn", "role", "state")
 
-    def __init__(self, role: Role, keep_conn: bool) -> None:
+    def __init__(self, role: Role, keep_conn: bool, max_head_size: int) -> None:
         self.role = role
         self.keep_conn = keep_conn
         self.state: str = states.AFTER_STREAM[role][states.PARAMS]
         self.answer: str = HEAD
-        self.head = cgi.HeadReader()
+        self.head = cgi.HeadReader(max_head_size)
 
 
 class WebSide:
@@ -215,9 +215,14 @@ class WebSide:
             raise LocalProtocolError(f"request {request_id} is already open")
         if self._closing:
             raise LocalProtocolError("this connection takes no further request")
-        request = self._open[request_id] = SentRequest(event.role, event.keep_conn)
+        try:
+            block = encode_pairs(event.params.items())
+        except UnicodeEncodeError as error:
+            raise LocalProtocolError(str(error)) from None
+        request = self._open[request_id] = SentRequest(
+            event.role, event.keep_conn, self._config.max_head_size
+        )
         start = [encode_begin_request(request_id, event.role, event.keep_conn)]
-        block = encode_pairs(event.params.items())
         for at in range(0, len(block), MAX_CONTENT):
             start.append(encode_record(fcgi.FCGI_PARAMS, request_id, block[at : at + MAX_CONTENT]))
         start.append(encode_record(fcgi.FCGI_PARAMS, request_id))

@@ -34,7 +34,7 @@ class WebSide:
         self._codec = codec
         self._request: str = IDLE
         self._answer: str = IDLE
-        self._reader = cgi.HeadReader()
+        self._reader = cgi.HeadReader(config.max_head_size)
         self._bodiless = False  # a HEAD request: Content-Length tells of a body not sent
         self._to_send = 0  # body bytes that CONTENT_LENGTH still promises
         self._missing: int | None = None  # bytes of the answer still to come, if it says so
