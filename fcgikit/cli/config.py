@@ -8,8 +8,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 import click
 
-from ..values import BOOLEAN, DURATION, MODE, NUMBER, SEVERAL, SIZE, kind_of, to_text
-from .options import ConfigCommand, sections, settings_of, settings_options
+from ..values import BOOLEAN, DURATION, FIELDS, MODE, NUMBER, SEVERAL, SIZE, kind_of, to_text
+from .options import sections, settings_of, settings_options
 
 DEFAULT = "default"
 """Where a setting comes from that nobody has made."""
@@ -32,6 +32,16 @@ Section: TypeAlias = tuple[str, list[Line]]
 """A title and the settings below it."""
 
 
+class SettingsCommand(click.Command):
+    """A command whose help leaves the settings to that of ``fcgikit serve``."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        options = [param for param in self.get_params(ctx) if param.name not in FIELDS]
+        records = filter(None, (option.get_help_record(ctx) for option in options))
+        with formatter.section("Options"):
+            formatter.write_dl(list(records))
+
+
 @click.group(short_help="Show or check the settings that `fcgikit serve` would have.")
 def config() -> None:
     """Show or check the settings that `fcgikit serve` would have.
@@ -42,7 +52,7 @@ def config() -> None:
 
 
 @config.command(
-    cls=ConfigCommand,
+    cls=SettingsCommand,
     params=settings_options(),
     short_help="Print the settings and where each comes from.",
 )
@@ -61,7 +71,7 @@ def show(everything: bool, form: str, **_: Any) -> None:
     """Print the effective settings, and where each comes from: the command line, the
     environment, a file or the default.
 
-    For MODULE:APP and the options see `fcgikit serve --help`.
+    Takes every option of `fcgikit serve`, too: see its help.
     """
     shown = [
         (title, [line for line in lines if everything or line.origin != DEFAULT])
@@ -73,12 +83,13 @@ def show(everything: bool, form: str, **_: Any) -> None:
 
 
 @config.command(
-    cls=ConfigCommand, params=settings_options(), short_help="Say whether the settings can work."
+    cls=SettingsCommand, params=settings_options(), short_help="Say whether the settings can work."
 )
 def check(**_: Any) -> None:
     """Read the settings and exit with 0, or with 78 and the reason why they cannot work.
 
-    `fcgikit serve --check-config` also imports the application.
+    Takes every option of `fcgikit serve`, too: see its help. `fcgikit serve --check-config` also
+    imports the application.
     """
     _effective()
     click.echo("the settings can work")

@@ -124,3 +124,10 @@ def test_a_check_says_by_its_status_whether_settings_work(
     result = run(*arguments)
     assert result.exit_code == status
     assert message in result.output
+
+
+def test_the_help_leaves_the_settings_to_serve() -> None:
+    text = run("show", "--help").output
+    assert "--format" in text
+    assert "fcgikit serve" in text
+    assert "--bind" not in text

@@ -44,6 +44,9 @@ print("child:", status, flush=True)
 """
 )
 
+HERE = ["--workers", "0"]
+"""No supervisor: the process that was started is the one that serves."""
+
 ROOT = Path(__file__).parents[2]
 LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4} \[(\d+)\] (INFO|WARNING|ERROR) (.*)\n")
 
@@ -82,7 +85,9 @@ def next_message(process: subprocess.Popen[str]) -> str:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_serves_says_so_and_stops(directory: Path, number: signal.Signals) -> None:
-    with fcgikit(directory, "serve", "hello:app", "-b", "127.0.0.1:0", "--threads", "2") as process:
+    with fcgikit(
+        directory, "serve", "hello:app", *HERE, "-b", "127.0.0.1:0", "--threads", "2"
+    ) as process:
         assert next_message(process) == f"fcgikit {__version__}"
         match = re.fullmatch(r"listening on 127.0.0.1:(\d+) \(auto\)", next_message(process))
         assert match
@@ -106,7 +111,7 @@ def test_it_serves_says_so_and_stops(directory: Path, number: signal.Signals) ->
     ],
 )
 def test_a_unix_socket_says_who_may_connect(directory: Path, mode: list[str], users: str) -> None:
-    with fcgikit(directory, "serve", "hello", "-b", f"unix:{directory}/s", *mode) as process:
+    with fcgikit(directory, "serve", "hello", *HERE, "-b", f"unix:{directory}/s", *mode) as process:
         while not (message := next_message(process)).startswith("listening on"):
             pass
         message = next_message(process)
@@ -176,7 +181,7 @@ def test_a_signal_while_the_application_is_imported(
         # Not one long sleep: Python hears a signal that comes just before one only after it.
         "import time\nprint('importing', flush=True)\nfor _ in range(6000): time.sleep(0.01)"
     )
-    with fcgikit(directory, "serve", "slow", "-b", f"unix:{directory}/s") as process:
+    with fcgikit(directory, "serve", "slow", *HERE, "-b", f"unix:{directory}/s") as process:
         assert process.stdout
         assert process.stdout.readline() == "importing\n"
         assert (directory / "s").exists()
@@ -188,7 +193,7 @@ def test_a_signal_while_the_application_is_imported(
 
 def test_a_child_of_the_import_does_not_take_the_socket_along(directory: Path) -> None:
     (directory / "forks.py").write_text(FORKS)
-    with fcgikit(directory, "serve", "forks", "-b", f"unix:{directory}/s") as process:
+    with fcgikit(directory, "serve", "forks", *HERE, "-b", f"unix:{directory}/s") as process:
         while not next_message(process).startswith("application"):
             pass
         assert scgi_request(f"{directory}/s").endswith(b"hello")
