@@ -241,6 +241,30 @@ def test_connections_of_one_request_are_answered_and_closed() -> None:
         second.stop()
 
 
+def test_who_is_busy_accepts_nobody() -> None:
+    """A new connection goes to a member with a free thread, never behind a busy one."""
+    gate = Gate()
+
+    def work(exchange: Exchange) -> None:
+        if exchange.request.params["REQUEST_URI"] == "/hold":
+            gate.pass_through()
+        echo(exchange)
+
+    with Pool(work, threads=1) as pool, ExitStack() as stack:
+        members = [pool.start(), pool.start()]
+        busy = stack.enter_context(pool.connect())
+        busy.sendall(wire.request("/hold", keep=True))
+        gate.wait()
+        for _ in range(50):
+            with pool.connect("tcp") as fresh:
+                assert ask(fresh, "/") == b"/ "
+        assert sorted(member.loop.requests for member in members) == [1, 50]
+        gate.open()
+        assert body_of(wire.read_answer(busy)) == b"/hold "
+        for member in members:
+            member.stop()
+
+
 # -- no pause, no loss -----------------------------------------------------------------------------
 
 

@@ -354,7 +354,8 @@ def test_who_retires_leaves_its_connections_to_the_others(chief: Chief, threads:
             assert body_of(wire.read_answer(busy)) == b"/hold "
             assert first.wait() == 0
             assert ask(busy, "/next") == b"/next "
-            assert (first.worker.requests, second.worker.requests) == (2, 3)
+            assert first.worker.requests + second.worker.requests == 5
+            assert second.worker.requests == 3 or threads > 1
 
 
 def test_a_stop_follows_a_retirement_but_not_the_other_way_round(chief: Chief) -> None:
