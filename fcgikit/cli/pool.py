@@ -56,6 +56,7 @@ def check(config: Config) -> None:
 
     Raises ``ConfigError`` and ``LoadError``.
     """
+    _prepare(config)
     for address in config.bind:
         parse_address(address)
     make_gateways(_load(config), config, multithread=config.threads > 1, multiprocess=True)
@@ -114,9 +115,10 @@ def _title(config: Config) -> str:
 
 
 def _prepare(config: Config) -> None:
-    """What comes before the sockets: names in settings are relative to ``chdir``."""
+    """What comes before the sockets: names in settings are relative to ``chdir``, which itself
+    is one inside a ``chroot``."""
     privileges(config)  # what cannot be shall fail now, rather than in each worker
-    if not config.chroot or config.preload:
+    if config.preload or not config.chroot:
         prepare(config.chdir, config.pythonpath)
     configure_logging(config)
 
@@ -126,7 +128,8 @@ def _load(config: Config) -> list[Application]:
     rights = privileges(config)
     if not config.preload:
         rights.drop()
-    prepare(config.chdir, config.pythonpath)
+        if config.chroot:
+            prepare(config.chdir, config.pythonpath)
     apps = [load(name) for name in config.app]
     configure_logging(config)
     if config.preload:
@@ -197,6 +200,7 @@ class Pool:
         config = self._config
         if self._apps is None:
             self._image.return_to_start()
+            _prepare(config)
             importlib.invalidate_caches()
             apps = _load(config)
         else:

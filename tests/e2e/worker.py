@@ -1,4 +1,4 @@
-"""An fcgikit worker as users start it: ``python -m fcgikit serve``."""
+"""An fcgikit worker as users start it: ``python -m fcgikit serve``, by itself or in a pool."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shutil
 import socket
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -18,15 +19,24 @@ APPLICATION = "tests.e2e.apps:app"
 class Worker(Process):
     """A worker on a Unix socket and on a loopback port of the kernel's choice.
 
-    *options* are further arguments of ``fcgikit serve``.
+    *options* are further arguments of ``fcgikit serve``. With *workers* it is a pool of so many,
+    and the process is their supervisor.
     """
 
-    def __init__(self, *options: str, threads: int = 4) -> None:
+    def __init__(
+        self,
+        *options: str,
+        workers: int = 0,
+        threads: int = 4,
+        application: str = APPLICATION,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
         self._directory = Path(tempfile.mkdtemp(prefix="fk"))
         self.path = str(self._directory / "app.sock")
-        argv = [sys.executable, "-m", "fcgikit", "serve", APPLICATION]
+        argv = [sys.executable, "-m", "fcgikit", "serve", application]
         argv += ["--bind", f"unix:{self.path}", "--bind", "127.0.0.1:0"]
-        super().__init__([*argv, "--threads", str(threads), *options])
+        argv += ["--workers", str(workers), "--threads", str(threads), *options]
+        super().__init__(argv, environ=environ)
         try:
             # It says so once it listens; from then on whoever connects waits in the backlog.
             self.wait_for_log("listening on unix:")
