@@ -21,7 +21,10 @@ import pytest
 from docs import diagrams
 from fcgikit.cli.config import config
 from fcgikit.cli.dev import dev
+from fcgikit.cli.ping import ping
+from fcgikit.cli.request import request
 from fcgikit.cli.serve import serve
+from fcgikit.cli.values import values
 from tests.e2e.client import fetch
 from tests.e2e.nginx import LISTEN, Nginx
 from tests.e2e.process import Process
@@ -64,7 +67,7 @@ def test_every_relative_link_leads_somewhere(page: Path) -> None:
 
 @every_page
 def test_every_option_named_exists(page: Path) -> None:
-    commands = (serve, dev, *config.commands.values())
+    commands = (serve, dev, *config.commands.values(), request, ping, values)
     options = [option for command in commands for option in command.params]
     known = {name for option in options for name in (*option.opts, *option.secondary_opts)}
     assert set(_OPTION.findall(page.read_text())) <= known | OTHERS_OPTIONS

@@ -12,7 +12,14 @@ import click
 from .. import __version__
 from ..errors import ConfigError
 
-COMMANDS = {"serve": "", "dev": "uvicorn", "config": ""}
+COMMANDS = {
+    "serve": "",
+    "dev": "uvicorn",
+    "config": "",
+    "request": "",
+    "ping": "",
+    "values": "",
+}
 """Each command and the optional package it cannot do without; the extra has its name."""
 
 
@@ -97,4 +104,6 @@ def main() -> None:
     fcgikit dev MODULE:APP      try an application in the browser, no web server needed
     fcgikit serve MODULE:APP    serve it behind nginx, Apache, lighttpd, Caddy or HAProxy
     fcgikit config show         the settings it would have, and where each comes from
+    fcgikit request ADDRESS     ask a FastCGI, SCGI or uwsgi server as a web server would
+    fcgikit ping ADDRESS        check whether one answers
     """

@@ -195,4 +195,3 @@ class Link:
     def _told(self, direction: str, event: Event) -> None:
         if self._trace is not None:
             self._trace(direction, event)
-

@@ -101,9 +101,7 @@ class Arguments(TypedDict, total=False):
     root: str | None
 
 
-def prepare(
-    protocol: str, method: str, url: str, **arguments: Unpack[Arguments]
-) -> Outgoing:
+def prepare(protocol: str, method: str, url: str, **arguments: Unpack[Arguments]) -> Outgoing:
     """The request that these arguments describe.
 
     Raises ``ValueError`` for what cannot be sent, such as a body of unknown length over SCGI.

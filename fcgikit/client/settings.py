@@ -70,9 +70,7 @@ class Settings:
         """The state of a new connection for *limit* requests at a time."""
         config = Config(max_head_size=self.max_head_size)
         window = _UNREAD if limit == 1 else _UNREAD_SHARED
-        return Link(
-            self.address, self.protocol, config, self.trace, limit=limit, window=window
-        )
+        return Link(self.address, self.protocol, config, self.trace, limit=limit, window=window)
 
 
 class ClientBase(Generic[C]):

@@ -72,9 +72,7 @@ class AioClient:
     def request(
         self, method: str, url: str, *, timeout: float | None = None, **arguments: Unpack[Arguments]
     ) -> Driven:
-        response = self._runner.run(
-            self.client.request(method, url, timeout=timeout, **arguments)
-        )
+        response = self._runner.run(self.client.request(method, url, timeout=timeout, **arguments))
         return Driven(response, self._runner)
 
     def values(self, *names: str) -> dict[str, str]:

@@ -23,7 +23,7 @@ from fcgikit.protocols.fastcgi import constants as fcgi
 from fcgikit.protocols.fastcgi.records import encode_record
 from tests.e2e.process import PATIENCE
 
-Script = Callable[[socket.socket], None]
+Script = Callable[[socket.socket], object]
 
 
 class Scripted:

@@ -346,9 +346,7 @@ def test_lifespan_closes_the_kept_connections() -> None:
 def test_a_websocket_is_refused() -> None:
     async def main() -> None:
         browser = Browser()
-        await FastCGIApp("unix:/nonexistent")(
-            {"type": "websocket"}, browser.receive, browser.send
-        )
+        await FastCGIApp("unix:/nonexistent")({"type": "websocket"}, browser.receive, browser.send)
         assert browser.sent.get_nowait() == {"type": "websocket.close"}
 
     run(main())

@@ -105,9 +105,7 @@ def test_what_may_be_sent_twice(method: str, body: Any, repeatable: bool) -> Non
         ({"data": b"x"}, ValueError, "filter"),
     ],
 )
-def test_what_cannot_be_sent(
-    arguments: dict[str, Any], error: type[Exception], words: str
-) -> None:
+def test_what_cannot_be_sent(arguments: dict[str, Any], error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         prepare("fastcgi", "GET", "/", **arguments)
 

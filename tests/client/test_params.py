@@ -86,9 +86,7 @@ def test_variables_follow_the_scope(changes: dict[str, Any], expected: dict[str,
 
 def http_fields(*headers: tuple[bytes, bytes]) -> dict[str, str]:
     params = cgi_params(scope(headers=headers))
-    return {
-        name: value for name, value in params.items() if name.startswith(("HTTP_", "CONTENT_"))
-    }
+    return {name: value for name, value in params.items() if name.startswith(("HTTP_", "CONTENT_"))}
 
 
 def test_content_headers_become_cgi_variables_only() -> None:

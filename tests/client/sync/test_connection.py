@@ -37,12 +37,9 @@ def test_whoever_polls_receives_for_the_others() -> None:
 
         with Scripted(script) as server:
             connection = Connection(settings_of(server.address), limit=2)
-            calls = [
-                connection.begin(prepare("fastcgi", "GET", "/"), keep=True) for _ in range(2)
-            ]
+            calls = [connection.begin(prepare("fastcgi", "GET", "/"), keep=True) for _ in range(2)]
             threads = [
-                threading.Thread(target=wait_to_the_end, args=(connection, call))
-                for call in calls
+                threading.Thread(target=wait_to_the_end, args=(connection, call)) for call in calls
             ]
             for thread in threads:
                 thread.start()
