@@ -47,9 +47,11 @@ class Apache(FrontEnd):
         self, file: str, socket: str = "", *, settings: str = "threads=1", more: str = ""
     ) -> None:
         self._file = CONF / file
-        # The other two need a length before the body.
-        chunked = file in ("mod_fcgid.conf", "proxy_fcgi.conf")
-        self.traits = Traits(takes_chunked=chunked, cookies="a=1, b=2")
+        self.traits = Traits(
+            # The other two need a length before the body.
+            takes_chunked=file in ("mod_fcgid.conf", "proxy_fcgi.conf"),
+            cookies="a=1, b=2",
+        )
         self._socket = socket
         self._settings = settings
         self._more = more

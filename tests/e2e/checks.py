@@ -8,6 +8,7 @@ A test module makes a subclass of :class:`Requests` whose name begins with ``Tes
 from __future__ import annotations
 
 import hashlib
+import http.client
 import json
 import socket
 from collections.abc import Iterator
@@ -51,6 +52,15 @@ def sha256(pieces: Iterator[bytes]) -> str:
     for piece in pieces:
         total.update(piece)
     return total.hexdigest()
+
+
+def cut_is_seen(address: tuple[str, int], target: str) -> bool:
+    """Whether the client misses the end, or gets the front end's 502 (Apache: 503) instead."""
+    try:
+        # Apache would wait for another request before it hangs up.
+        return fetch(address, target, headers={"Connection": "close"}).status in (502, 503)
+    except (http.client.IncompleteRead, http.client.RemoteDisconnected):
+        return True
 
 
 class Variables:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e.apache import CONF, Apache
-from tests.e2e.checks import Requests
+from tests.e2e.checks import Requests, cut_is_seen
 from tests.e2e.client import fetch
 from tests.e2e.gate import Gate
 from tests.e2e.process import Foreign
@@ -33,6 +33,14 @@ class TestApache(Requests):
 
 def test_every_ready_file_is_started_here() -> None:
     assert set(FILES) == {path.name for path in CONF.glob("*.conf")}
+
+
+@pytest.mark.parametrize("target", ["/short", "/boom-late"])
+def test_mod_proxy_fcgi_shows_that_an_answer_is_cut(worker: Worker, target: str) -> None:
+    """The others take any end for the end, unless the Content-Length says otherwise."""
+    with Apache("proxy_fcgi.conf", worker.path) as apache:
+        assert all(cut_is_seen(apache.address, target) for _ in range(5))
+        assert fetch(apache.address, "/hello").status == 200
 
 
 # -- processes that mod_fcgid manages -------------------------------------------------------------
@@ -83,6 +91,19 @@ def test_processes_come_as_needed_are_recycled_and_idle_out(gate: Gate) -> None:
             apache.wait_for_log(rf"index.fcgi\({pid}\) exit\(.*return code: 0")
         assert fetch(apache.address, "/hello").status == 200
         asking.close()
+
+
+def test_a_cut_answer_does_not_cost_the_process(gate: Gate) -> None:
+    """mod_fcgid kills whoever closes a connection before the end of the request."""
+    with Apache("mod_fcgid.conf", settings=GRACEFUL) as apache:
+        before = Asking(apache, gate, 1)
+        before.let_go()
+        assert fetch(apache.address, "/boom-late").status == 200
+        after = Asking(apache, gate, 1)
+        after.let_go()
+        assert after.visits[0].pid == before.visits[0].pid
+        before.close()
+        after.close()
 
 
 def test_requests_in_flight_survive_a_graceful_restart(gate: Gate) -> None:

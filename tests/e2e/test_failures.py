@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import http.client
-
 import pytest
 
+from tests.e2e.checks import cut_is_seen
 from tests.e2e.client import Client, fetch
 from tests.e2e.gate import Gate
 from tests.e2e.nginx import Front, Nginx
@@ -48,16 +47,9 @@ def test_a_truncated_response_is_seen_to_be_truncated(
     """
     ours = worker.mark
     tellable = front.protocol == "fastcgi" or front.transport == "tcp" or path == "/short"
-    assert cut_is_seen(nginx, path) == tellable
+    assert cut_is_seen(nginx.address, path) == tellable
     worker.wait_for_log(complaint, ours)
     assert fetch(nginx.address, "/hello").status == 200
-
-
-def cut_is_seen(nginx: Nginx, path: str) -> bool:
-    try:
-        return fetch(nginx.address, path).status == 502
-    except (http.client.IncompleteRead, http.client.RemoteDisconnected):
-        return True
 
 
 def test_an_application_learns_that_its_client_is_gone(nginx: Nginx, gate: Gate) -> None:
