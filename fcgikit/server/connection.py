@@ -150,7 +150,7 @@ class ServerConnection:
 
     def notify_readers(self) -> None:
         """With the lock held: wake whoever waits for an arrival."""
-        if self._waiting and self._arrived is not None:
+        if self._arrived is not None:
             self._arrived.notify_all()
 
     def wait_for_arrival(self, timeout: float) -> None:
@@ -226,7 +226,8 @@ class ServerConnection:
         self.unreceived = more
         if not more:
             self.owner.received(self.fileno)
-        self.notify_readers()
+        if self._waiting:
+            self.notify_readers()
 
     def _pass_on(self, event: Event, errors: list[RemoteProtocolError]) -> None:
         """Give an event to the exchange it concerns, and add what the log should say."""

@@ -258,7 +258,8 @@ class ServerExchange:
                                 ProtocolStatus.REQUEST_COMPLETE)  # fmt: skip
         except ClientDisconnected:
             pass
-        self._close_spools()
+        if self._spool is not None or self._earlier is not None:
+            self._close_spools()
 
     def _close_spools(self) -> None:
         for spool in (self._earlier, self._spool):
