@@ -162,7 +162,7 @@ class Loop:
         """Release the poller; after every thread has left :meth:`run`."""
         self._poller.close()
 
-    # -- for the connections: see connection.Owner --------------------------------------------
+    # -- for the connections: see interface.Owner ---------------------------------------------
 
     def enqueue(self, exchanges: list[ServerExchange]) -> None:
         """Queue requests that somebody received who is busy with another one."""
