@@ -247,14 +247,23 @@ def unit_lines(file: str, name: str, placeholders: dict[str, str]) -> list[str]:
 
 
 def test_the_ready_units_work_together(directory: Path, gate: Gate) -> None:
-    path = str(directory / "app.sock")
+    """The command of the service, on the socket of the socket unit; ``Type=notify``."""
+    path, notify = str(directory / "app.sock"), str(directory / "notify")
     (listen,) = unit_lines("fcgikit.socket", "ListenStream", {SOCKET: path})
     names = {"/srv/app/.venv/bin/fcgikit": shlex.join(FCGIKIT), "module:app": APPLICATION}
     (command,) = unit_lines("fcgikit.service", "ExecStart", names)
-    with Process([*activate("-l", listen), *shlex.split(command)]) as process:
+    options = ["-l", listen, "-E", f"NOTIFY_SOCKET={notify}"]
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd,
+        Process([*activate(*options), *shlex.split(command)]) as process,
+    ):
+        systemd.bind(notify)
+        systemd.settimeout(PATIENCE)
         process.wait_for_log("Listening on")
         held = Held(path, gate)
+        assert b"READY=1" in systemd.recv(4096)
         process.signal(signal.SIGTERM)
+        assert b"STOPPING=1" in systemd.recv(4096)
         held.check_answered()
         assert process.wait() == 0
 
