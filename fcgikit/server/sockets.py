@@ -159,11 +159,8 @@ def _inherit(fd: int, config: Config) -> Listener:
     if not is_listening(fd):
         raise ConfigError(f"bind fd://{fd}: this descriptor is not a listening stream socket")
     if fd == 0:
-        # The application's child processes inherit fd 0: they shall not hold our socket.
         fd = os.dup(0)
-        null = os.open(os.devnull, os.O_RDONLY)
-        os.dup2(null, 0)
-        os.close(null)
+        _release_standard_files()
     sock = socket.socket(fileno=fd)
     listener = Listener(sock, printable(sock), inherited=True)
     try:
@@ -174,6 +171,16 @@ def _inherit(fd: int, config: Config) -> Listener:
         listener.close()
         raise
     return listener
+
+
+def _release_standard_files() -> None:
+    """Let 0, 1 and 2 be no listening socket: the application prints, and its child processes
+    inherit them. systemd's ``StandardInput=socket`` makes all three the socket."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1, 2):
+        if is_listening(fd):
+            os.dup2(null, fd)
+    os.close(null)
 
 
 def _bind_tcp(address: tuple[str, int], config: Config) -> Listener:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-YOUNG: Final = 1.0
+YOUNG: Final = 0.5
 """Seconds of serving after which a death says nothing about the start."""
 
 FIRST_DELAY: Final = 0.5

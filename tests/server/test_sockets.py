@@ -327,6 +327,27 @@ def test_a_listening_fd_0_is_served_and_hidden_from_children(given: socket.socke
     assert lines == [f"{name(given)} True True", "stdin /dev/null"]
 
 
+PRINT = """
+import sys
+from fcgikit.config import Config
+from fcgikit.server.sockets import listening
+with listening(Config(), default="") as found:
+    print("an application prints", flush=True)
+    print("or complains", file=sys.stderr, flush=True)
+    sys.exit(len(found))
+"""
+
+
+def test_an_application_can_print_where_all_standard_files_are_the_socket(
+    given: socket.socket,
+) -> None:
+    """As systemd starts a service with ``StandardInput=socket``."""
+    result = subprocess.run(
+        [sys.executable, "-c", PRINT], stdin=given, stdout=given, stderr=given, check=False
+    )
+    assert result.returncode == 1
+
+
 def test_without_anything_the_default_is_bound() -> None:
     (line, _) = report()
     assert line.startswith("127.0.0.1:")

@@ -122,10 +122,11 @@ def killed(name: str, seconds: int) -> bool:
         finally:
             load.stop()
         status = pool.stop()
-    most = seconds * THREADS
+    # Besides what its threads run, requests wait for them on the connections to that worker.
+    most = seconds * CONNECTIONS
     print(
-        f"{name:9} {load.answered:7} answers, {len(load.failures)} failed (at most {most} were "
-        f"running in the {seconds} workers killed), whole again after at most "
+        f"{name:9} {load.answered:7} answers, {len(load.failures)} failed with {seconds} workers "
+        f"killed ({CONNECTIONS} requests under way in {WORKERS}), whole again after at most "
         f"{max(recoveries):.2f} s; exit status {status}",
         *load.failures[:10], sep="\n    ", flush=True,
     )  # fmt: skip
