@@ -172,6 +172,9 @@ class Pool:
     def sockets(self) -> list[KeptSocket]:
         return self._sockets.kept()
 
+    def stop_listening(self) -> None:
+        self._sockets.close()
+
     def handover(self) -> tuple[int, int]:
         receiver, sender = self._handover
         return receiver.fileno(), sender.fileno()

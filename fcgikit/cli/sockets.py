@@ -25,6 +25,10 @@ class Sockets:
         self.inherited = any(listener.inherited for listener in listeners)
         self._binds = binds
 
+    def close(self) -> None:
+        for listener in self.listeners:
+            listener.close()
+
     def kept(self) -> list[KeptSocket]:
         """What the next image has to know."""
         return [

@@ -91,6 +91,9 @@ class Host(Protocol):
     def sockets(self) -> list[KeptSocket]:
         """The listening sockets."""
 
+    def stop_listening(self) -> None:
+        """Close the listening sockets: the whole service stops."""
+
     def handover(self) -> tuple[int, int]:
         """The pair that connections are handed over by."""
 
@@ -207,6 +210,9 @@ class Supervisor:
                 self._become_new(workers)
             case Notify(state, status):
                 self._notifier.send(state, status)
+                if state == "stopping":  # who connects now shall learn of it now
+                    self._watch(False)
+                    self._host.stop_listening()
             case Log(level, message):
                 log.log(level, "%s", message)
             case Exit(status):

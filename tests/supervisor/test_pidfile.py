@@ -80,5 +80,5 @@ def test_a_forked_worker_leaves_it_alone(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_written_names_the_setting(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="^pid .*No such file"), pid_file(f"{tmp_path}/no/pid"):
+    with pytest.raises(ConfigError, match=r"^pid .*No such file"), pid_file(f"{tmp_path}/no/pid"):
         pass

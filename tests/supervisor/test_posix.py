@@ -1,0 +1,252 @@
+"""The performer with a planner that says what the test wants: real processes, real signals."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterable, Iterator
+from math import inf
+
+import pytest
+
+from fcgikit.config import Config
+from fcgikit.orders import Order, Report
+from fcgikit.supervisor.board import Board
+from fcgikit.supervisor.image import Image, KeptSocket
+from fcgikit.supervisor.messages import (
+    Command,
+    Ended,
+    Exit,
+    Give,
+    Input,
+    Kill,
+    Notify,
+    ReadSettings,
+    Reported,
+    SettingsRead,
+    Signalled,
+    Spawn,
+    Spawned,
+    Ticked,
+    Waiting,
+    Watch,
+)
+from fcgikit.supervisor.notify import Notifier
+from fcgikit.supervisor.posix import Place, Supervisor
+
+Answer = Callable[[Input], Iterable[Command]]
+
+
+class Script:
+    """A planner that begins with some commands and then answers inputs as it is told."""
+
+    def __init__(self, first: Iterable[Command], answer: Answer) -> None:
+        self._first = list(first)
+        self._answer = answer
+        self.wake_at = 0.0
+        self.heard: list[Input] = []
+
+    def handle(self, input: Input, now: float) -> Iterable[Command]:
+        self.wake_at = inf
+        self.heard.append(input)
+        if isinstance(input, Ticked):
+            return self._first
+        return self._answer(input)
+
+
+class Surroundings:
+    def __init__(self) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listening = True
+
+    def sockets(self) -> list[KeptSocket]:
+        fd = self.listener.fileno()
+        return [KeptSocket(fd, "", "", False, "", (0, 0))]
+
+    def stop_listening(self) -> None:
+        self.listening = False
+
+    def handover(self) -> tuple[int, int]:
+        return (0, 1)
+
+    def read_settings(self) -> Config | None:
+        return None
+
+    def reopen_logs(self) -> None:
+        return None
+
+
+@pytest.fixture
+def host() -> Iterator[Surroundings]:
+    made = Surroundings()
+    yield made
+    made.listener.close()
+
+
+Work = Callable[[Place], int]
+
+
+def perform(
+    host: Surroundings, work: Work, first: Iterable[Command], answer: Answer
+) -> tuple[int, list[Input]]:
+    """Let a supervisor run; each worker does *work*. The exit status, and what it heard."""
+    board = Board(4)
+    script = Script(first, answer)
+    outcome = Supervisor(script, board, host, Image(), Notifier()).run()
+    if isinstance(outcome, Place):
+        status = 99
+        try:
+            status = work(outcome)
+        finally:
+            os._exit(status)
+    board.close()
+    return outcome, script.heard[1:]
+
+
+def until_the_end(input: Input) -> Iterable[Command]:
+    return [Exit(5)] if isinstance(input, Ended) else []
+
+
+def wait_for_order(place: Place) -> list[Order]:
+    while True:
+        orders = place.superior.orders()
+        if orders or orders is None:
+            return orders or []
+        os.sched_yield()
+
+
+def test_a_worker_is_born_reports_and_dies(host: Surroundings) -> None:
+    def work(place: Place) -> int:
+        place.superior.report(Report.READY)
+        place.line.begin(0, "GET", "/last", 0.0)
+        return 40 + place.slot + place.generation
+
+    status, heard = perform(host, work, [Spawn(1, 2)], until_the_end)
+    assert status == 5
+    spawned, reported, ended = heard
+    assert isinstance(spawned, Spawned)
+    assert reported == Reported(1, Report.READY)
+    assert isinstance(ended, Ended)
+    assert (ended.slot, ended.status) == (1, 43)
+    assert ended.running[0].startswith("GET /last for ")
+    with pytest.raises(ProcessLookupError):
+        os.kill(spawned.pid, 0)
+
+
+def test_orders_reach_the_worker_they_are_for(host: Surroundings) -> None:
+    def work(place: Place) -> int:
+        place.superior.report(Report.READY)
+        return 10 * place.slot + wait_for_order(place)[0]
+
+    ready: set[int] = set()
+    statuses: dict[int, int] = {}
+
+    def answer(input: Input) -> Iterable[Command]:
+        if isinstance(input, Reported):
+            ready.add(input.slot)
+            if len(ready) == 2:
+                return [Give(0, Order.RETIRE), Give(1, Order.STOP), Give(3, Order.QUIT)]
+        if isinstance(input, Ended):
+            statuses[input.slot] = input.status
+            if len(statuses) == 2:
+                return [Exit(0)]
+        return []
+
+    assert perform(host, work, [Spawn(0, 1), Spawn(1, 1)], answer)[0] == 0
+    assert statuses == {0: Order.RETIRE, 1: 10 + Order.STOP}
+
+
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [
+        (Kill(0, signal.SIGKILL), -signal.SIGKILL),
+        (Give(0, Order.QUIT), -signal.SIGTERM),  # it imports, and hears no orders
+        (Give(0, Order.STOP), -signal.SIGTERM),
+    ],
+)
+def test_a_worker_that_does_not_listen_yet(
+    host: Surroundings, command: Command, status: int
+) -> None:
+    def work(place: Place) -> int:
+        while True:
+            signal.pause()
+
+    def answer(input: Input) -> Iterable[Command]:
+        return [command] if isinstance(input, Spawned) else until_the_end(input)
+
+    _, heard = perform(host, work, [Spawn(0, 1)], answer)
+    assert heard[-1] == Ended(0, status)
+
+
+def test_signals_are_the_supervisors_and_workers_have_none_of_them(host: Surroundings) -> None:
+    def work(place: Place) -> int:
+        for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+            os.kill(os.getpid(), number)
+        place.superior.report(Report.READY)
+        return wait_for_order(place)[0]
+
+    def answer(input: Input) -> Iterable[Command]:
+        if isinstance(input, Reported):
+            os.kill(os.getpid(), signal.SIGHUP)
+        if isinstance(input, Signalled):
+            return [Give(0, Order.STOP)]
+        return until_the_end(input)
+
+    before = signal.getsignal(signal.SIGHUP)
+    _, heard = perform(host, work, [Spawn(0, 1)], answer)
+    assert [one for one in heard if isinstance(one, Signalled)] == [Signalled(signal.SIGHUP)]
+    assert heard[-1] == Ended(0, Order.STOP)
+    assert signal.getsignal(signal.SIGHUP) is before
+
+
+def test_a_worker_holds_nothing_of_its_siblings(host: Surroundings) -> None:
+    """Else a sibling could not learn that the supervisor has gone."""
+
+    def work(place: Place) -> int:
+        open_files = len(os.listdir("/dev/fd"))
+        place.superior.report(Report.READY)
+        wait_for_order(place)
+        return open_files
+
+    def answer(input: Input) -> Iterable[Command]:
+        if input == Reported(0, Report.READY):
+            return [Spawn(1, 1)]
+        if input == Reported(1, Report.READY):
+            return [Give(1, Order.STOP)]
+        if isinstance(input, Ended):
+            return [Give(0, Order.STOP)] if input.slot == 1 else [Exit(0)]
+        return []
+
+    _, heard = perform(host, work, [Spawn(0, 1)], answer)
+    second, first = (one.status for one in heard if isinstance(one, Ended))
+    assert first == second > 3
+
+
+def test_connections_are_told_while_somebody_asks(host: Surroundings) -> None:
+    def answer(input: Input) -> Iterable[Command]:
+        if input == Waiting():
+            return [Watch(False), ReadSettings()]
+        return [Exit(0)] if input == SettingsRead(None) else []
+
+    with socket.create_connection(host.listener.getsockname()):
+        status, heard = perform(host, lambda place: 0, [Watch(True)], answer)
+    assert status == 0
+    assert heard == [Waiting(), SettingsRead(None)]
+
+
+def test_who_stops_does_not_listen(host: Surroundings) -> None:
+    perform(host, lambda place: 0, [Watch(True), Notify("stopping"), Exit(0)], until_the_end)
+    assert not host.listening
+
+
+def test_a_fork_that_fails_is_a_worker_that_ended(
+    host: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fork() -> int:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(os, "fork", fork)
+    status, heard = perform(host, lambda place: 0, [Spawn(0, 1)], until_the_end)
+    assert status == 5
+    assert heard == [Ended(0, os.EX_OSERR)]
