@@ -13,7 +13,6 @@ import math
 import mmap
 import os
 import struct
-import tempfile
 import time
 
 from .messages import View
@@ -111,6 +110,8 @@ def _memory(size: int) -> int:
     if hasattr(os, "memfd_create"):
         fd = os.memfd_create("fcgikit-board")
     else:
+        import tempfile
+
         fd, path = tempfile.mkstemp(prefix="fcgikit-board-")
         os.unlink(path)
     os.ftruncate(fd, size)

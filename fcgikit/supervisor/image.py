@@ -7,17 +7,18 @@ stays open across the exec, and a note in JSON says what is what: :class:`State`
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NoReturn, Self
+from typing import TYPE_CHECKING, NoReturn, Self
 
 from .board import LAYOUT
 from .messages import Adopted
 from .notify import VARIABLES
+
+if TYPE_CHECKING:
+    import subprocess
 
 ADOPT = "FCGIKIT_ADOPT"
 """Environment variable with the descriptor of the note for a new image."""
@@ -58,10 +59,14 @@ class State:
         yield from self.channels
 
     def to_json(self) -> str:
+        import json
+
         return json.dumps(dataclasses.asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> Self:
+        import json
+
         told = json.loads(text)
         sockets = [{**one, "inode": tuple(one["inode"])} for one in told["sockets"]]
         return cls(
@@ -96,6 +101,8 @@ class Image:
 
     def trial(self) -> subprocess.Popen[bytes]:
         """Start it beside us with ``--check-config``: it says whether it would start."""
+        import subprocess  # late: a start shall be fast, and workers small
+
         environ = {name: text for name, text in self._environ.items() if name not in VARIABLES}
         return subprocess.Popen(
             [*self._argv, "--check-config"],

@@ -12,7 +12,6 @@ import os
 import selectors
 import signal
 import socket
-import subprocess
 import time
 from collections import deque
 from collections.abc import Iterable
@@ -20,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
 from types import FrameType
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..config import Config
 from ..orders import Order, Report
@@ -52,6 +51,9 @@ from .messages import (
     Watch,
 )
 from .notify import Notifier
+
+if TYPE_CHECKING:
+    import subprocess
 
 log = logging.getLogger("fcgikit.supervisor")
 
