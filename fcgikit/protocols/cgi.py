@@ -28,6 +28,16 @@ def encode_head(status: int, reason: str, headers: Headers) -> bytes:
     return f"{fields}Status: {status} {reason}\r\n\r\n".encode("latin-1")
 
 
+def encode_authorizer_head(status: int, reason: str, headers: Headers) -> bytes:
+    """A head block that begins with ``Status``.
+
+    First, because lighttpd otherwise drops the fields before it: until it knows better it takes
+    an authorizer's answer for access, whose fields are none of the client's business.
+    """
+    fields = "".join([f"{name}: {value}\r\n" for name, value in headers])
+    return f"Status: {status} {reason}\r\n{fields}\r\n".encode("latin-1")
+
+
 def encode_status_line_head(status: int, reason: str, headers: Headers) -> bytes:
     """A head block that begins with ``HTTP/1.1 NNN Reason``, as mod_proxy_uwsgi demands."""
     fields = "".join([f"{name}: {value}\r\n" for name, value in headers])

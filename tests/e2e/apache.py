@@ -59,20 +59,21 @@ class Apache(FrontEnd):
 
     def configure(self) -> Sequence[str]:
         host, port = self.address
-        placeholders = {"*:80": f"{host}:{port}"}
-        if self._socket:
-            placeholders[SOCKET] = self._socket
-        else:
-            placeholders["/srv/app"] = str(self.directory)
-            write_script(self.directory, self._settings)
         main = MAIN.format(directory=self.directory, host=host, port=port)
         load = [f"Include {MODULES}/{name}.load" for name in self.modules()]
         optional = [f"IncludeOptional {MODULES}/{name}.conf" for name in self.modules()]
-        site = ready(self._file, placeholders)
+        site = ready(self._file, {"*:80": f"{host}:{port}", **self.placeholders()})
         text = "\n".join([*load, *optional, main, site, self._more])
         (self.directory / "apache2.conf").write_text(text)
         server = [find("apache2", "apache2"), "-DFOREGROUND"]
         return [*unprivileged(), *server, "-f", str(self.directory / "apache2.conf")]
+
+    def placeholders(self) -> dict[str, str]:
+        """What stands for the application in the file, and what it is here."""
+        if self._socket:
+            return {SOCKET: self._socket}
+        write_script(self.directory, self._settings)
+        return {"/srv/app": str(self.directory)}
 
     def modules(self) -> list[str]:
         """Those that are on anyway, those the file says to enable, and what they depend on."""

@@ -17,7 +17,7 @@ import pytest
 from tests.e2e import wire
 from tests.e2e.apps import pattern
 from tests.e2e.checks import MEGABYTE, Requests, WebServer
-from tests.e2e.client import Client, fetch
+from tests.e2e.client import fetch
 from tests.e2e.gate import Gate
 from tests.e2e.haproxy import HAProxy
 from tests.e2e.process import PATIENCE
@@ -117,7 +117,10 @@ def test_everything_at_once(
     gate: Gate,
     clients: concurrent.futures.ThreadPoolExecutor,
 ) -> None:
-    """Uploads, downloads, slow and fast ones, and clients that leave."""
+    """Uploads, downloads, slow and fast ones, and clients that leave while they upload.
+
+    None leaves a download: that may crash HAProxy 2.6 before 2.6.14 (haproxy/haproxy#2150).
+    """
     memory = []
     for turn in range(TURNS):
         slow = [clients.submit(waited, haproxy, gate, number) for number in range(8)]
@@ -125,7 +128,7 @@ def test_everything_at_once(
         others = [
             clients.submit(work, haproxy, 100 * turn + number)
             for number in range(8)
-            for work in (uploaded, downloaded, answered, left_an_upload, left_a_download)
+            for work in (uploaded, downloaded, answered, left_an_upload)
         ]
         for other in others:
             other.result()
@@ -242,16 +245,6 @@ def left_an_upload(haproxy: HAProxy, number: int) -> None:
         learned = gate.wait()
         assert learned.message == "ClientDisconnected, aborted: True"
         learned.let_go()
-
-
-def left_a_download(haproxy: HAProxy, number: int) -> None:
-    """HAProxy reads the rest and throws it away, or closes the connection if it has no others."""
-    client = Client(haproxy.address)
-    client.connection.request("GET", f"/big?size={4 * MEGABYTE + number}")
-    response = client.connection.getresponse()
-    assert response.read(1000) == b"".join(pattern(1000))
-    response.close()
-    client.close()
 
 
 def wait_for_ends(recorder: Recorder) -> None:

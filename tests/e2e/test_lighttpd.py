@@ -32,7 +32,7 @@ class TestLighttpd(Requests):
 
 
 def test_every_ready_file_is_started_here() -> None:
-    assert set(FILES) == {path.name for path in CONF.glob("*.conf")}
+    assert {*FILES, "authorizer.conf"} == {path.name for path in CONF.glob("*.conf")}
 
 
 # -- processes that lighttpd manages --------------------------------------------------------------

@@ -14,7 +14,8 @@ from wsgiref.validate import validator
 
 import pytest
 
-from examples import hello, tour
+import fcgikit
+from examples import authorizer, filter, hello, tour
 
 EXAMPLES = Path(hello.__file__).parent
 
@@ -43,8 +44,30 @@ def test_hello_greets_in_utf_8() -> None:
     assert headers["Content-Length"] == str(len(body.encode()))
 
 
-def test_hello_is_short() -> None:
-    assert len((EXAMPLES / "hello.py").read_text().splitlines()) < 40
+@pytest.mark.parametrize("name", ["authorizer", "filter", "hello"])
+def test_examples_are_short(name: str) -> None:
+    assert len((EXAMPLES / f"{name}.py").read_text().splitlines()) < 40
+
+
+@pytest.mark.parametrize(
+    ("environ", "allowed"),
+    [
+        ({"REMOTE_USER": "ann", "REMOTE_PASSWD": "rosebud"}, True),
+        ({"REMOTE_USER": "ann", "REMOTE_PASSWD": ""}, False),
+        ({"HTTP_AUTHORIZATION": "Basic YW5uOnJvc2VidWQ="}, True),
+        ({"HTTP_AUTHORIZATION": "Basic YW5uOm9yY2hpZA=="}, False),
+        ({"HTTP_AUTHORIZATION": "Basic YW5"}, False),
+        ({"HTTP_AUTHORIZATION": "Basic caf\xe9"}, False),
+        ({}, False),
+    ],
+)
+def test_the_authorizer_knows_ann(environ: dict[str, str], allowed: bool) -> None:
+    verdict = authorizer.check(environ)
+    assert isinstance(verdict, fcgikit.Allow if allowed else fcgikit.Deny)
+
+
+def test_the_filter_is_one() -> None:
+    assert filter.number.role.name == "FILTER"
 
 
 @pytest.mark.parametrize("path", ["", "/", "/environ", "/upload"])

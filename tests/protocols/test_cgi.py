@@ -14,7 +14,9 @@ from fcgikit.protocols import cgi
 from tests import strategies
 from tests.conformance import Cut, bytewise
 
-encoders = pytest.mark.parametrize("encode", [cgi.encode_head, cgi.encode_status_line_head])
+encoders = pytest.mark.parametrize(
+    "encode", [cgi.encode_head, cgi.encode_authorizer_head, cgi.encode_status_line_head]
+)
 
 
 def read(data: bytes, cut: Cut) -> tuple[int, str, cgi.Headers, bytes] | None:
@@ -46,6 +48,12 @@ def test_status_is_the_last_field() -> None:
         b"Location: /x\r\nStatus: 201 Created\r\n\r\n"
     )
     assert cgi.encode_status_line_head(404, "Gone", []) == b"HTTP/1.1 404 Gone\r\n\r\n"
+
+
+def test_status_is_the_first_field_of_an_authorizer() -> None:
+    assert cgi.encode_authorizer_head(302, "Found", [("Location", "/x")]) == (
+        b"Status: 302 Found\r\nLocation: /x\r\n\r\n"
+    )
 
 
 @pytest.mark.parametrize(

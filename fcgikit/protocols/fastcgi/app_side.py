@@ -320,7 +320,9 @@ class AppSide:
 
     def _send_response(self, event: Response, request: OpenRequest) -> Buffers:
         request_id = event.request_id
-        head = cgi.encode_head(event.status, event.reason, event.headers)
+        authorizer = request.role is Role.AUTHORIZER
+        encode_head = cgi.encode_authorizer_head if authorizer else cgi.encode_head
+        head = encode_head(event.status, event.reason, event.headers)
         stdout = head + event.body if event.body else head
         if not event.complete:
             return encode_stream(fcgi.FCGI_STDOUT, request_id, stdout)
