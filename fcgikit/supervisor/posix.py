@@ -176,6 +176,9 @@ class Supervisor:
         for number, handler in before.items():
             signal.signal(number, handler)
         self._close()
+        if self._trial:
+            self._trial.kill()
+            self._trial.wait()
         return outcome
 
     # -- out: commands ------------------------------------------------------------------------
@@ -222,17 +225,22 @@ class Supervisor:
         return None
 
     def _spawn(self, slot: int, generation: int) -> Place | None:
-        ours, theirs = channel()
+        try:
+            ours, theirs = channel()
+        except OSError as error:
+            self._not_spawned(slot, error)
+            return None
         self._board.clear(slot)
         # Until the child has handlers of its own, its signals would be taken for ours.
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         try:
             pid = os.fork()
         except OSError as error:
-            log.error("cannot fork: %s", error.strerror)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
             ours.close()
-            self._inputs.append(Ended(slot, os.EX_OSERR))
-            pid = -1
+            theirs.close()
+            self._not_spawned(slot, error)
+            return None
         if pid == 0:
             signal.set_wakeup_fd(-1)
             for number in _DEFAULT_IN_WORKERS:
@@ -243,10 +251,14 @@ class Supervisor:
             return Place(slot, generation, theirs, self._board.line(slot, generation))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         theirs.close()
-        if pid > 0:
-            self._keep(slot, _Child(pid, ours, time.monotonic()))
-            self._inputs.append(Spawned(slot, pid))
+        self._keep(slot, _Child(pid, ours, time.monotonic()))
+        self._inputs.append(Spawned(slot, pid))
         return None
+
+    def _not_spawned(self, slot: int, error: OSError) -> None:
+        """The system is full: to the planner, a worker that has died early."""
+        log.error("cannot start a worker: %s", error.strerror)
+        self._inputs.append(Ended(slot, os.EX_OSERR))
 
     def _give(self, slot: int, order: Order) -> None:
         child = self._children.get(slot)
@@ -361,6 +373,7 @@ class Supervisor:
             heard = self._receiver.recv(4096)
         except BlockingIOError:
             heard = b""
+        workers = tuple(one for one in workers if one.slot in self._children)
         state = State(
             board=self._board.fd,
             slots=self._board.slots,

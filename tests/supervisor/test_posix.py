@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from math import inf
 
@@ -15,6 +16,7 @@ from fcgikit.orders import Order, Report
 from fcgikit.supervisor.board import Board
 from fcgikit.supervisor.image import Image, KeptSocket
 from fcgikit.supervisor.messages import (
+    Adopted,
     Command,
     Ended,
     Exit,
@@ -23,6 +25,7 @@ from fcgikit.supervisor.messages import (
     Kill,
     Notify,
     ReadSettings,
+    ReExec,
     Reported,
     SettingsRead,
     Signalled,
@@ -68,7 +71,7 @@ class Surroundings:
         self.listening = False
 
     def handover(self) -> tuple[int, int]:
-        return (0, 1)
+        return self.listener.fileno(), self.listener.fileno()
 
     def read_settings(self) -> Config | None:
         return None
@@ -238,6 +241,33 @@ def test_connections_are_told_while_somebody_asks(host: Surroundings) -> None:
 def test_who_stops_does_not_listen(host: Surroundings) -> None:
     perform(host, lambda place: 0, [Watch(True), Notify("stopping"), Exit(0)], until_the_end)
     assert not host.listening
+
+
+def test_an_exec_that_fails_leaves_all_as_it_was(
+    host: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker goes on, and signals are heard as before."""
+
+    def work(place: Place) -> int:
+        place.superior.report(Report.READY)
+        return wait_for_order(place)[0]
+
+    def answer(input: Input) -> Iterable[Command]:
+        if isinstance(input, Reported):
+            os.kill(os.getpid(), signal.SIGUSR2)
+        if input == Signalled(signal.SIGUSR2):
+            os.kill(os.getpid(), signal.SIGHUP)
+            pid = next(one.pid for one in heard if isinstance(one, Spawned))
+            return [ReExec((Adopted(0, pid, 1, "SERVING"), Adopted(3, 1, 1, "STARTING")))]
+        if input == Signalled(signal.SIGHUP):
+            return [Give(0, Order.STOP)]
+        heard.append(input)
+        return until_the_end(input)
+
+    heard: list[Input] = []
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+    _, told = perform(host, work, [Spawn(0, 1)], answer)
+    assert told[-1] == Ended(0, Order.STOP)
 
 
 def test_a_fork_that_fails_is_a_worker_that_ended(
