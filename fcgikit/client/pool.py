@@ -37,10 +37,15 @@ class Pool(Generic[C]):
         self._size = size
         self._kept: dict[C, float] = {}
 
-    def take(self, now: float) -> C | None:
-        """A connection that was alive a moment ago and has room. It leaves the pool."""
+    def take(self, now: float, settled: float = 0.0) -> C | None:
+        """A connection that was alive a moment ago and has room. It leaves the pool.
+
+        Idle ones must have been so for *settled* seconds; one that has not is closed, since a
+        server that takes one connection at a time would wait for it.
+        """
         for connection, since in reversed(list(self._kept.items())):
-            if connection.idle and (since < now - MAX_IDLE_TIME or not connection.reusable):
+            fresh = since <= now - settled and since >= now - MAX_IDLE_TIME
+            if connection.idle and not (fresh and connection.reusable):
                 del self._kept[connection]
                 connection.close()
             elif connection.reusable:

@@ -32,6 +32,10 @@ _MULTIPLEXED = 128
 """Requests on one connection where the server names no FCGI_MAX_REQS."""
 
 
+_SETTLED = 0.05
+"""Seconds after which a connection that the server has not closed is believed to be kept.
+uWSGI closes in spite of FCGI_KEEP_CONN, at once but not always before our next request."""
+
 C = TypeVar("C", bound=Keepable)
 
 
@@ -116,6 +120,7 @@ class ClientBase(Generic[C]):
         self._pool: Pool[C] = Pool(max_idle)
         self._busy: set[C] = set()
         self._limit = 0 if multiplex else 1  # requests per connection; 0: not known yet
+        self._kept = False  # the server has answered a second request on a connection
         self._set_up()
 
     def _set_up(self) -> None:
@@ -124,9 +129,19 @@ class ClientBase(Generic[C]):
     def _prepare(self, method: str, url: str, **arguments: Unpack[Arguments]) -> Outgoing:
         return prepare(self._settings.protocol, method, url, **arguments)
 
+    def _for_values(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        if self._settings.protocol != "fastcgi":
+            raise ValueError(f"{self._settings.protocol} has no FCGI_GET_VALUES")
+        return names or VALUES
+
     def _patience(self, now: float, timeout: float | None = None) -> Patience:
         total = self._settings.timeout if timeout is None else timeout
         return Patience.starting(now, self._settings.read_timeout, total)
+
+    def _take(self, outgoing: Outgoing, now: float) -> C | None:
+        """A kept connection for *outgoing*: if failing there could do harm, a proven one."""
+        trusted = self._kept or outgoing.repeatable
+        return self._pool.take(now, 0.0 if trusted else _SETTLED)
 
     def _forget_all(self) -> set[C]:
         """Every connection, to be closed."""

@@ -18,6 +18,7 @@ from tests import strategies
 from tests.client.drivers import MakeClient
 from tests.client.servers import (
     OK,
+    Script,
     Scripted,
     authorizer,
     digest,
@@ -25,7 +26,6 @@ from tests.client.servers import (
     echo,
     filter_file,
     read_request,
-    read_to_end,
 )
 from tests.conformance import Cut
 from tests.server.harness import Gate, Server
@@ -160,7 +160,7 @@ def test_connections_are_kept(make_client: MakeClient) -> None:
     with Server(digest) as server:
         with make_client(server.address, trace=watch) as client:
             for _ in range(3):
-                client.request("POST", "/", body=MIB).read()
+                client.request("PUT", "/", body=MIB).read()
             assert server.loop.connections == 1
         with make_client(server.address, max_idle=0, trace=watch) as client:
             client.request("GET", "/").read()
@@ -175,6 +175,14 @@ def test_values(make_client: MakeClient) -> None:
         expected = {"FCGI_MAX_CONNS": "7", "FCGI_MAX_REQS": "5", "FCGI_MPXS_CONNS": "1"}
         assert client.values() == expected
         assert client.values("FCGI_MAX_CONNS", "OTHER") == {"FCGI_MAX_CONNS": "7"}
+
+
+def test_only_fastcgi_has_values(make_client: MakeClient, echoing: str) -> None:
+    with (
+        make_client(echoing, protocol="scgi") as client,
+        pytest.raises(ValueError, match="FCGI_GET_VALUES"),
+    ):
+        client.values()
 
 
 def test_leaving_an_answer_tells_the_server(make_client: MakeClient) -> None:
@@ -254,26 +262,33 @@ def test_a_long_head_is_taken_up_to_a_limit(make_client: MakeClient) -> None:
             client.request("GET", "/")
 
 
-@pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_kept_connection_that_turns_out_closed(make_client: MakeClient, method: str) -> None:
-    def closes_at_the_second_request(connection: socket.socket) -> None:
-        read_request(connection)
-        connection.sendall(OK)
+def answers(count: int) -> Script:
+    """A server that answers *count* requests and leaves at the next."""
+
+    def script(connection: socket.socket) -> None:
+        for _ in range(count):
+            read_request(connection)
+            connection.sendall(OK)
         connection.recv(1)
 
-    def answers(connection: socket.socket) -> None:
-        read_request(connection)
-        connection.sendall(OK)
-        read_to_end(connection)
+    return script
 
-    scripts = [closes_at_the_second_request] + [answers] * (method == "GET")
-    with Scripted(*scripts) as server, make_client(server.address) as client:
-        assert client.request(method, "/").read() == b"hello"
-        if method == "GET":  # doing it twice does no harm
-            assert client.request(method, "/").read() == b"hello"
-        else:
-            with pytest.raises(Truncated):
-                client.request(method, "/")
+
+def test_a_kept_connection_that_turns_out_closed(make_client: MakeClient) -> None:
+    with Scripted(answers(2), answers(2)) as server, make_client(server.address) as client:
+        for _ in range(4):  # doing it twice does no harm
+            assert client.request("GET", "/").read() == b"hello"
+        with pytest.raises(Truncated):
+            client.request("POST", "/")
+
+
+def test_a_request_that_must_not_fail_waits_for_proof_that_connections_are_kept(
+    make_client: MakeClient,
+) -> None:
+    """uWSGI closes in spite of FCGI_KEEP_CONN, and perhaps only when we send again."""
+    with Scripted(answers(1), answers(1)) as server, make_client(server.address) as client:
+        for _ in range(2):
+            assert client.request("POST", "/").read() == b"hello"
 
 
 @pytest.mark.parametrize(

@@ -60,3 +60,13 @@ def test_a_dead_one_is_not_kept() -> None:
     pool.put(dead, 0.0)
     assert dead.closed
     assert pool.drain() == []
+
+
+def test_one_that_must_be_settled_has_been_idle_for_a_while() -> None:
+    pool: Pool[Kept] = Pool(9)
+    old, new, busy = Kept(), Kept(), Kept(idle=False)
+    pool.put(old, 1.0)
+    pool.put(new, 2.0)
+    assert (pool.take(2.5, 1.0), new.closed, pool.take(2.5, 1.0)) == (old, True, None)
+    pool.put(busy, 2.5)
+    assert pool.take(2.5, 1.0) is busy

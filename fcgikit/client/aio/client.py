@@ -11,7 +11,7 @@ from ...errors import ClientError, ConnectFailed, Truncated
 from ..outgoing import Arguments, Outgoing
 from ..patience import Patience
 from ..response import Answer
-from ..settings import VALUES, ClientBase, requests_at_once
+from ..settings import ClientBase, requests_at_once
 from .connection import Call, Connection, connect
 
 
@@ -42,26 +42,30 @@ class AsyncClient(ClientBase[Connection]):
 
     async def send(self, outgoing: Outgoing, patience: Patience) -> AsyncResponse:
         """Send a request that is prepared already."""
-        connection = self._pool.take(_now())
+        connection = self._take(outgoing, _now())
         if connection is not None:
             response = self._begin(connection, outgoing, patience)
             try:
-                return await response.started()
+                await response.started()
             except Truncated:
                 if not (response.untouched and outgoing.repeatable):
                     raise
+            else:
+                self._kept = True
+                return response
         response = await self._begin_on_new(outgoing, patience)
         return await response.started()
 
     async def values(self, *names: str) -> dict[str, str]:
         """What the server says of itself (FCGI_GET_VALUES, FastCGI 1.0 section 4.1).
 
-        Asks for *names*, or for the three of the specification; FastCGI only.
-        Raises ``ClientError``, of its kinds.
+        Asks for *names*, or for the three of the specification.
+        Raises ``ClientError``, of its kinds; ``ValueError`` for SCGI and uwsgi, which have none.
         """
+        names = self._for_values(names)
         connection = await connect(self._settings)
         try:
-            return await connection.ask_values(names or VALUES, self._patience(_now()))
+            return await connection.ask_values(names, self._patience(_now()))
         finally:
             connection.close()
             await connection.wait_closed()
@@ -89,7 +93,7 @@ class AsyncClient(ClientBase[Connection]):
         if self._limit != 1:
             async with self._growing:
                 self._limit = self._limit or await self._find_limit()
-                if connection := self._pool.take(_now()):
+                if connection := self._take(outgoing, _now()):
                     return self._begin(connection, outgoing, patience)
                 if self._limit > 1:
                     return await self._connect(outgoing, patience)

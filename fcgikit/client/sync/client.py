@@ -12,7 +12,7 @@ from ...errors import ClientError, ConnectFailed, Truncated
 from ..outgoing import Arguments, Outgoing
 from ..patience import Patience
 from ..response import Answer
-from ..settings import VALUES, ClientBase, requests_at_once
+from ..settings import ClientBase, requests_at_once
 from .connection import Call, Connection
 
 
@@ -49,21 +49,25 @@ class Client(ClientBase[Connection]):
         response = self._begin_on_kept(outgoing, patience)
         if response is not None:
             try:
-                return response.started()
+                response.started()
             except Truncated:
                 if not (response.untouched and outgoing.repeatable):
                     raise
+            else:
+                self._kept = True
+                return response
         return self._begin_on_new(outgoing, patience).started()
 
     def values(self, *names: str) -> dict[str, str]:
         """What the server says of itself (FCGI_GET_VALUES, FastCGI 1.0 section 4.1).
 
-        Asks for *names*, or for the three of the specification; FastCGI only.
-        Raises ``ClientError``, of its kinds.
+        Asks for *names*, or for the three of the specification.
+        Raises ``ClientError``, of its kinds; ``ValueError`` for SCGI and uwsgi, which have none.
         """
+        names = self._for_values(names)
         connection = Connection(self._settings)
         try:
-            return connection.ask_values(names or VALUES, self._patience(time.monotonic()))
+            return connection.ask_values(names, self._patience(time.monotonic()))
         finally:
             connection.close()
 
@@ -89,7 +93,7 @@ class Client(ClientBase[Connection]):
 
     def _begin_on_kept(self, outgoing: Outgoing, patience: Patience) -> Response | None:
         with self._lock:
-            connection = self._pool.take(time.monotonic())
+            connection = self._take(outgoing, time.monotonic())
             return None if connection is None else self._begin(connection, outgoing, patience)
 
     def _begin_on_new(self, outgoing: Outgoing, patience: Patience) -> Response:

@@ -226,6 +226,9 @@ class WebSide:
         for at in range(0, len(block), MAX_CONTENT):
             start.append(encode_record(fcgi.FCGI_PARAMS, request_id, block[at : at + MAX_CONTENT]))
         start.append(encode_record(fcgi.FCGI_PARAMS, request_id))
+        if event.role is Role.AUTHORIZER:
+            # Nothing of it is due (section 6.3), but libfcgi, uWSGI and others wait for its end.
+            start.append(encode_record(fcgi.FCGI_STDIN, request_id))
         buffers: Buffers = [b"".join(start)]
         if event.body:
             buffers += self.send(Body(request_id, event.body))
