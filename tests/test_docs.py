@@ -84,7 +84,7 @@ def test_the_diagrams_are_up_to_date() -> None:
 def directory() -> Iterator[Path]:
     """The README's files, as a reader would save them."""
     path = Path(tempfile.mkdtemp(prefix="fk"))
-    hello, script = blocks("python")
+    hello, script, _ = blocks("python")
     (path / "hello.py").write_text(hello)
     (path / "index.fcgi").write_text(script)
     yield path
@@ -151,3 +151,15 @@ def test_the_readme_server_answers_behind_the_readme_nginx(directory: Path) -> N
         with Nginx(ReadmeSite(), address) as nginx:
             assert fetch(nginx.address, "/Ren%C3%A9").body.decode() == "Hello, René!\n"
         assert worker.stop() == 0
+
+
+def test_the_readme_client_asks_the_readme_server(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    address = f"unix:{directory}/app.sock"
+    serving = [sys.executable, "-m", "fcgikit", "serve", "hello:app", "--bind", address]
+    with Process([*serving, "--workers", "0", "--chdir", str(directory)]) as worker:
+        worker.wait_for_log("listening on unix:")
+        exec(blocks("python")[2].replace(SOCKET, address), {})
+        assert worker.stop() == 0
+    assert capsys.readouterr().out == "200 text/plain; charset=utf-8 Hello, Ann!\n\n"
