@@ -5,7 +5,7 @@
 # make lint    ruff and mypy --strict
 # make fuzz    the property tests with new examples, FUZZ_SECONDS long (300)
 # make soak    a worker behind nginx under mixed load, SOAK_SECONDS long (180)
-# make bench   CPU per request beside other servers
+# make bench   CPU per request beside other servers, in a quarter of an hour
 # make clean   remove everything that make and the tools have created
 
 PYTHON ?= python3
@@ -19,9 +19,11 @@ DEMO_DEPS := $(VENV)/.demo-deps
 BENCH_DEPS := $(VENV)/.bench-deps
 WHEEL_DEPS := $(VENV)/.wheel-deps
 COMPILED := build/compiled
+BENCH_COMPILED := build/bench-compiled
 PROPERTIES := tests/protocols tests/gateways tests/server/test_spool.py
-# One place names the front ends the tests need, as packages of Debian and Ubuntu.
+# One place names what tests and benchmarks need, as packages of Debian and Ubuntu.
 FRONT_ENDS := $(shell cat tests/apt.txt)
+bench: FRONT_ENDS := $(shell cat benchmarks/apt.txt)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
 # Keeps a package from starting its daemon: the tests start their own.
 APT := RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get -qq
@@ -37,10 +39,11 @@ demo: $(DEMO_DEPS)
 test: $(TEST_DEPS) front-ends
 	@PATH="$$PATH:/usr/sbin" exec $(BIN)/python -m pytest $(ARGS)
 
+# From the archive of the sources: what is compiled in the tree itself stays there and would run.
 wheel: $(WHEEL_DEPS)
 	rm -rf dist
-	$(BIN)/python -m build --wheel
-	HATCH_BUILD_HOOK_ENABLE_MYPYC=true $(BIN)/python -m build --wheel
+	$(BIN)/python -m build
+	HATCH_BUILD_HOOK_ENABLE_MYPYC=true $(BIN)/python -m build
 
 # A copy of the tree with the compiled wheel unpacked over it: the tests find what users install.
 test-compiled: wheel $(TEST_DEPS) front-ends
@@ -65,8 +68,10 @@ fuzz: $(TEST_DEPS)
 soak: $(TEST_DEPS) front-ends
 	@exec $(BIN)/python -m tests.soak --seconds $(SOAK_SECONDS) $(ARGS)
 
-bench: $(BENCH_DEPS)
-	$(BIN)/python -m benchmarks $(ARGS)
+bench: front-ends $(BENCH_DEPS) wheel
+	rm -rf $(BENCH_COMPILED)
+	$(BIN)/python -m zipfile -e dist/fcgikit-*-cp*.whl $(BENCH_COMPILED)
+	exec $(BIN)/python -m benchmarks $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
@@ -95,8 +100,11 @@ $(WHEEL_DEPS): pyproject.toml | $(BIN)/python
 	$(INSTALL) '.[wheel]'
 	@touch $@
 
+# bjoern needs a library's headers, which not everybody may install.
 $(BENCH_DEPS): pyproject.toml | $(BIN)/python
 	$(INSTALL) '.[bench,test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check bjoern || \
+	  echo 'bjoern is left out: it could not be installed' >&2
 	@touch $@
 
 front-ends:
@@ -106,7 +114,7 @@ front-ends:
 	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
 	then $(APT) update && $(APT) install --no-install-recommends $$missing && missing=''; fi; \
 	if [ -n "$$missing" ]; then \
-	  echo "The tests against front ends that are not installed will fail. To install them:" >&2; \
+	  echo "What needs a program that is not installed will fail. To install it:" >&2; \
 	  echo "  sudo apt-get install$$missing" >&2; \
 	  [ "$$CI" != true ] || exit 1; \
 	fi

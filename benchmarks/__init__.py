@@ -1,1 +1,1 @@
-"""CPU per request beside other servers: ``python -m benchmarks``, or ``make bench``."""
+"""What fcgikit costs beside other servers: ``python -m benchmarks``, or ``make bench``."""

@@ -6,17 +6,22 @@ import asyncio
 import importlib
 import sys
 
-from benchmarks.app import app
+from benchmarks.apps import hello
+
+
+def bjoern(path: str) -> None:
+    importlib.import_module("bjoern").run(hello, f"unix:{path}")
 
 
 def flup(path: str) -> None:
-    importlib.import_module("flup.server.fcgi").WSGIServer(app, bindAddress=path, debug=False).run()
+    server = importlib.import_module("flup.server.fcgi").WSGIServer
+    server(hello, bindAddress=path, debug=False).run()
 
 
 def fcgisgi(path: str) -> None:
-    asyncio.run(importlib.import_module("fcgisgi").run_wsgi_server(app, bind_address=path))
+    asyncio.run(importlib.import_module("fcgisgi").run_wsgi_server(hello, bind_address=path))
 
 
 if __name__ == "__main__":
     _, name, path = sys.argv
-    {"flup": flup, "fcgisgi": fcgisgi}[name](path)
+    {"bjoern": bjoern, "flup": flup, "fcgisgi": fcgisgi}[name](path)

@@ -1,83 +1,65 @@
-"""The servers compared: how each is started, and how nginx talks to it.
+"""The servers compared: how each is started, and what answers where nobody is in front.
 
-Every one logs nothing per request, runs one process, listens on a Unix socket, and keeps
-connections where it can.
+Every one logs nothing per request, listens on a Unix socket, keeps connections where it can,
+and runs one process, if its name does not say otherwise.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
-import importlib.util
+import shutil
+import socket
+import subprocess
 import sys
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.e2e.nginx import LISTEN, Front, Site
+from benchmarks.builds import INTERPRETED, Build
+from tests.e2e.process import PATIENCE, Process
 
-HTTP_PROXY = """\
-upstream fcgikit {{
-    server unix:/run/fcgikit/app.sock;
-    {keepalive}
-}}
-server {{
-    listen 80;
-    location / {{
-        proxy_pass http://fcgikit;
-        proxy_http_version 1.1;
-        proxy_set_header Connection {connection};
-    }}
-}}
-"""
-
-
-@dataclass(frozen=True)
-class HttpFront:
-    """nginx in front of an HTTP server."""
-
-    kept: bool
-    params: str = "distribution"
-
-    def site(self, port: int, address: str) -> str:
-        text = HTTP_PROXY.format(
-            keepalive="keepalive 16;" if self.kept else "",
-            connection='""' if self.kept else "close",
-        )
-        text = text.replace(LISTEN, f"listen 127.0.0.1:{port};")
-        return text.replace("unix:/run/fcgikit/app.sock", address)
+HELLO = "benchmarks.apps:hello"
+FLOOR = Path(__file__).parent / "floor.c"
 
 
 @dataclass(frozen=True)
 class Server:
-    """One row of the table. *command* makes the argv from the path of the socket."""
+    """*command* makes the argv from the path of the socket.
+
+    *build* is fcgikit's, or empty; *note* says in what else it differs from others of its name.
+    """
 
     name: str
-    distribution: str
-    threads: str
+    version: str
     protocol: str
+    threads: str
     command: Callable[[str], list[str]]
+    build: str = ""
+    note: str = ""
+    environ: dict[str, str] = field(default_factory=lambda: INTERPRETED.environ)
 
-    @property
-    def version(self) -> str:
-        """The installed version; empty if it is not installed."""
-        try:
-            return importlib.metadata.version(self.distribution)
-        except importlib.metadata.PackageNotFoundError:
-            return ""
-
-    def front(self, kept: bool) -> Site | None:
-        """nginx's side with kept or one-shot connections, where the protocol has it."""
-        if self.protocol == "http":
-            return HttpFront(kept)
-        if self.protocol == "fastcgi":
-            return Front(f"fastcgi-{'keepalive' if kept else 'unix'}.conf", "unix")
-        return None if kept else Front(f"{self.protocol}.conf", "unix")
+    def start(self, stack: contextlib.ExitStack, path: str) -> Process:
+        """The running server, which ends with *stack*, when the socket at *path* is open."""
+        process = Process(self.command(path), environ=self.environ)
+        stack.callback(process.stop)
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            with socket.socket(socket.AF_UNIX) as probe:
+                if probe.connect_ex(path) == 0:
+                    return process
+            if not process.running or time.monotonic() > deadline:
+                raise SystemExit(f"{self.name} did not start:\n{process.tail()}")
+            time.sleep(0.02)
 
 
-def compiled() -> bool:
-    """Whether fcgikit's hot modules are extension modules here."""
-    spec = importlib.util.find_spec("fcgikit.protocols.fastcgi.records")
-    return spec is not None and not (spec.origin or "").endswith(".py")
+def version(distribution: str) -> str:
+    """The installed version of a package; empty if it is not installed."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
 
 
 def tool(name: str) -> str:
@@ -85,54 +67,86 @@ def tool(name: str) -> str:
     return str(Path(sys.executable).parent / name)
 
 
-def fcgikit(threads: int, protocol: str) -> Server:
+def fcgikit(
+    build: Build,
+    protocol: str = "fastcgi",
+    *options: str,
+    app: str = HELLO,
+    threads: int = 1,
+    workers: int = 0,
+) -> Server:
+    """fcgikit with no supervisor, or one with *workers*."""
+
     def command(path: str) -> list[str]:
-        serve = [sys.executable, "-m", "fcgikit", "serve", "benchmarks.app:app"]
-        return [*serve, "--bind", f"unix:{path}", "--threads", str(threads)]
+        argv = build.python("fcgikit", "serve", app, "--bind", f"unix:{path}")
+        return [*argv, "--threads", str(threads), "--workers", str(workers), *options]
 
-    name = f"fcgikit {'compiled' if compiled() else 'interpreted'}"
-    return Server(name, "fcgikit", str(threads), protocol, command)
+    return Server(
+        "fcgikit",
+        build.version.split()[1],
+        protocol,
+        str(threads),
+        command,
+        build.name,
+        f"--workers {workers}" if workers else "",
+        build.environ,
+    )
 
 
-def uwsgi(threads: int, protocol: str) -> Server:
+def uwsgi(protocol: str = "fastcgi", *, app: str = HELLO, threads: int = 1) -> Server:
     def command(path: str) -> list[str]:
         option = "--uwsgi-socket" if protocol == "uwsgi" else f"--{protocol}-socket"
-        argv = [tool("uwsgi"), option, path, "--module", "benchmarks.app:app", "--listen", "1024"]
+        argv = [tool("uwsgi"), option, path, "--module", app, "--listen", "1024"]
         argv += ["--need-app", "--die-on-term", "--disable-logging", "--single-interpreter"]
         return argv if threads == 1 else [*argv, "--threads", str(threads)]
 
-    return Server("uWSGI", "uwsgi", str(threads), protocol, command)
+    return Server("uWSGI", version("uwsgi"), protocol, str(threads), command)
 
 
 def gunicorn(worker: str) -> Server:
     def command(path: str) -> list[str]:
-        argv = [sys.executable, "-m", "gunicorn", "--bind", f"unix:{path}", "-k", worker]
-        return [*argv, "--threads", "1", "--no-control-socket", "benchmarks.app:app"]
+        argv = [tool("gunicorn"), "--bind", f"unix:{path}", "-k", worker, "--threads", "1"]
+        return [*argv, "--no-control-socket", HELLO]
 
-    return Server(f"gunicorn {worker}", "gunicorn", "1", "http", command)
+    return Server(f"gunicorn {worker}", version("gunicorn"), "http", "1", command)
 
 
-def script(name: str, distribution: str, threads: str) -> Server:
+def granian() -> Server:
+    def command(path: str) -> list[str]:
+        argv = [tool("granian"), "--interface", "wsgi", "--uds", path, "--no-access-log"]
+        return [*argv, "--blocking-threads", "1", "--http", "1", HELLO]
+
+    return Server("granian", version("granian"), "http", "1", command)
+
+
+def script(name: str, distribution: str, protocol: str, threads: str) -> Server:
+    """A server that :mod:`benchmarks.peers` starts; *threads* "n": as many as it likes."""
+
     def command(path: str) -> list[str]:
         return [sys.executable, "-m", "benchmarks.peers", name, path]
 
-    return Server(name, distribution, threads, "fastcgi", command)
+    return Server(name, version(distribution), protocol, threads, command)
 
 
-REFERENCE = uwsgi(1, "fastcgi")
+def floor() -> Server:
+    """The C program of ``floor.c``, compiled where its socket will be."""
+    compiler = shutil.which("cc")
 
-SERVERS = [
-    REFERENCE,
-    fcgikit(1, "fastcgi"),
-    uwsgi(4, "fastcgi"),
-    fcgikit(4, "fastcgi"),
-    uwsgi(1, "uwsgi"),
-    fcgikit(1, "uwsgi"),
-    uwsgi(1, "scgi"),
-    fcgikit(1, "scgi"),
-    gunicorn("sync"),
-    gunicorn("gthread"),
-    # Both choose their number of threads themselves: flup one for each connection.
-    script("flup", "flup6", "n"),
-    script("fcgisgi", "fcgisgi", "n"),
-]
+    def command(path: str) -> list[str]:
+        assert compiler is not None
+        program = f"{path}-floor"
+        subprocess.run([compiler, "-O2", "-o", program, str(FLOOR)], check=True)
+        return [program, path]
+
+    return Server("floor", "(C)" if compiler else "", "fastcgi", "1", command)
+
+
+def others() -> list[Server]:
+    """Whom nobody has to pass, but whom one might use instead."""
+    return [
+        granian(),
+        gunicorn("sync"),
+        gunicorn("gthread"),
+        script("flup", "flup6", "fastcgi", "n"),
+        script("fcgisgi", "fcgisgi", "fastcgi", "n"),
+    ]

@@ -18,7 +18,10 @@ from wsgiref.validate import validator
 
 import pytest
 
+from benchmarks import __main__ as benchmarks
+from benchmarks.micro import __main__ as micro
 from docs import diagrams
+from fcgikit.cli import main
 from fcgikit.cli.config import config
 from fcgikit.cli.dev import dev
 from fcgikit.cli.ping import ping
@@ -67,9 +70,11 @@ def test_every_relative_link_leads_somewhere(page: Path) -> None:
 
 @every_page
 def test_every_option_named_exists(page: Path) -> None:
-    commands = (serve, dev, *config.commands.values(), request, ping, values)
+    commands = (main, serve, dev, *config.commands.values(), request, ping, values)
     options = [option for command in commands for option in command.params]
     known = {name for option in options for name in (*option.opts, *option.secondary_opts)}
+    for parser in (benchmarks.parser(), micro.parser()):
+        known.update(name for action in parser._actions for name in action.option_strings)
     assert set(_OPTION.findall(page.read_text())) <= known | OTHERS_OPTIONS
 
 

@@ -54,7 +54,7 @@ SUCCESS_IS_THE_CHECK = {
 
 NOT_MIRRORED = {"architecture", "names", "docs"}  # tests of the repository as a whole
 BROADER = {"conformance", "golden", "hostile"}  # tests of a whole package in its folder
-ELSEWHERE = {"e2e", "examples", "soak"}  # folders for what no single module does
+ELSEWHERE = {"benchmarks", "e2e", "examples", "soak"}  # folders for what no single module does
 
 
 def defined(module: ModuleType) -> set[str]:

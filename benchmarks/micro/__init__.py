@@ -1,0 +1,1 @@
+"""What single steps of the hot path cost: ``python -m benchmarks.micro``."""

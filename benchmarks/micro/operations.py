@@ -1,0 +1,104 @@
+"""The steps of the hot path, each by itself, with what nginx sends as their input.
+
+Each is made once and then called again and again; ``per`` says how many of its unit one call is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from benchmarks.apps import BODY, HEAD, hello
+from benchmarks.fastcgi_load import PARAMS, encode_get
+from benchmarks.http_load import BROWSER
+from benchmarks.sink import Sink
+from fcgikit.config import DEFAULT
+from fcgikit.events import Request, Response, Side
+from fcgikit.gateways.environ import content_length, make_environ
+from fcgikit.gateways.wsgi import WSGIGateway
+from fcgikit.protocols import PROTOCOLS
+from fcgikit.protocols.cgi import encode_head
+from fcgikit.protocols.fastcgi.pairs import decode_params, encode_pairs
+from fcgikit.protocols.fastcgi.records import RecordReader, encode_answer
+
+HTTP = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in BROWSER.items()}
+BROWSER_PARAMS = {
+    name: value for name, value in {**PARAMS, **HTTP}.items() if name != "REMOTE_USER"
+}
+"""The 24 variables of a browser's request."""
+
+GET = encode_get(1)
+"""FCGI_BEGIN_REQUEST, FCGI_PARAMS twice and FCGI_STDIN: four records."""
+
+
+class Operation(NamedTuple):
+    """*call*: what is repeated, *per*: how often it does what *name* says."""
+
+    name: str
+    call: Callable[[], object]
+    per: int = 1
+
+
+def operations() -> list[Operation]:
+    """All of them, from the bytes that arrive to those that leave."""
+    assert len(BROWSER_PARAMS) == 24
+    return [
+        Operation("split a record", split_records(), per=4),
+        Operation("decode 24 pairs", decode_pairs()),
+        Operation("copy an environ's dict", BROWSER_PARAMS.copy),
+        Operation("environ of 24 variables, with its copy", environ),
+        Operation("hello through the gateway", through_gateway()),
+        Operation("encode an answer", encode),
+        Operation("request and answer, FastCGI", through_chapter("fastcgi")),
+        Operation("request and answer, SCGI", through_chapter("scgi")),
+        Operation("request and answer, uwsgi", through_chapter("uwsgi")),
+    ]
+
+
+def split_records() -> Callable[[], object]:
+    reader = RecordReader()
+    return lambda: reader.feed(GET)
+
+
+def decode_pairs() -> Callable[[], object]:
+    block = encode_pairs(BROWSER_PARAMS.items())
+    return lambda: decode_params(block)
+
+
+def environ() -> None:
+    params = BROWSER_PARAMS.copy()
+    content_length(params)
+    make_environ(params)
+
+
+def through_gateway() -> Callable[[], object]:
+    """The request is decoded already and its answer goes nowhere."""
+    gateway = WSGIGateway(hello, DEFAULT, multithread=False, multiprocess=False)
+    return lambda: gateway(Sink(Request(1, BROWSER_PARAMS.copy(), complete=True)))
+
+
+def encode() -> bytes:
+    return encode_answer(1, encode_head(200, "OK", HEAD) + BODY)
+
+
+def through_chapter(protocol: str) -> Callable[[], object]:
+    """The bytes of a request to its event, and an answer to its bytes; no gateway in between.
+
+    A connection that carries one request only is a new one each time.
+    """
+    chapter = PROTOCOLS[protocol]
+    params = {**BROWSER_PARAMS, "CONTENT_LENGTH": "0"}
+    web = chapter(Side.WEB, DEFAULT)
+    request = Request(1, params, keep_conn=True, complete=True)
+    data = b"".join(web.send(request))
+    answer = Response(1, 200, "OK", HEAD, BODY, complete=True)
+    kept = chapter(Side.APP, DEFAULT)
+
+    def exchange() -> None:
+        connection = kept if protocol == "fastcgi" else chapter(Side.APP, DEFAULT)
+        (event,) = connection.receive_data(data)
+        assert type(event) is Request
+        assert event.complete
+        connection.send(answer)
+
+    return exchange
