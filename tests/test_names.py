@@ -100,6 +100,7 @@ def test_an_unknown_name_is_an_error() -> None:
         ("import fcgikit", {"construct", "click", "asyncio", "socket", "threading", "uvicorn"}),
         ("import fcgikit.protocols", {"construct", "click", "asyncio", "socket", "threading"}),
         ("from fcgikit import serve", {"construct", "click", "asyncio", "uvicorn"}),
+        ("from fcgikit.client import Client", {"construct", "click", "asyncio", "uvicorn"}),
     ],
 )
 def test_importing_brings_no_more_than_needed(statement: str, unwanted: set[str]) -> None:

@@ -187,9 +187,8 @@ class Link:
         self._open.clear()
 
     def lost(self) -> None:
-        """The connection broke without an end: as if it had ended here."""
+        """The connection broke; what had not ended before is cut short, whatever the protocol."""
         if not self.ended:
-            self.receive(b"")
             self._close(None)
 
     def _told(self, direction: str, event: Event) -> None:

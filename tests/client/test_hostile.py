@@ -73,6 +73,20 @@ def test_what_came_before_the_trouble_can_be_read(make_client: MakeClient) -> No
         assert caught.value.stderr == b"trouble"
 
 
+@pytest.mark.parametrize("protocol", ["scgi", "uwsgi"])
+def test_a_reset_is_no_end(make_client: MakeClient, protocol: str) -> None:
+    """Only a proper end of the connection says that such an answer is complete."""
+
+    def resets(connection: socket.socket) -> None:
+        connection.recv(1)  # closing with the rest unread makes the kernel reset the connection
+        connection.sendall(HEAD + b"whole or half")
+
+    with Scripted(resets) as server, make_client(server.address, protocol=protocol) as client:
+        response = client.request("GET", "/")
+        with pytest.raises(Truncated):
+            response.read()
+
+
 def test_records_of_nobody_are_skipped(make_client: MakeClient) -> None:
     stray = stdout(b"stray", 7) + end(request_id=7) + encode_record(99, 1, b"new type")
     with Scripted(sends(stray, OK)) as server, make_client(server.address) as client:

@@ -145,6 +145,7 @@ class Connection(asyncio.Protocol):
                 if call.exchange.ended or self._transport.is_closing():
                     return
                 self._write(self._link.send(call.exchange, event))
+                await asyncio.sleep(0)  # an answer may be here, and a body need never wait
         finally:
             call.news.set()
 
@@ -172,7 +173,7 @@ class Connection(asyncio.Protocol):
         self._regulate()
 
     def eof_received(self) -> None:
-        self._link.lost()
+        self._link.receive(b"")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._link.lost()
