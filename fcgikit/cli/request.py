@@ -285,12 +285,18 @@ def _writing(name: str) -> Iterator[BinaryIO]:
 
 
 def _teller(*, verbose: bool, silent: bool) -> Callable[[str, Event], None]:
+    within_line = False  # php-fpm's messages have no line break
+
     def tell(direction: str, event: Event) -> None:
-        if isinstance(event, Diagnostic) and not silent:
-            sys.stderr.buffer.write(event.data)
-            sys.stderr.buffer.flush()
+        nonlocal within_line
+        if within_line and (verbose or not isinstance(event, Diagnostic)):
+            click.echo(err=True)
+            within_line = False
         if verbose:
             for line in describe(event):
                 click.echo(f"{direction} {line}", err=True)
+        if isinstance(event, Diagnostic) and not silent:
+            click.echo(event.data, nl=False, err=True)
+            within_line = not event.data.endswith(b"\n")
 
     return tell

@@ -10,6 +10,8 @@ from click.testing import CliRunner, Result
 from fcgikit.cli import main
 from fcgikit.events import Diagnostic, Response, Role
 from fcgikit.gateways.interface import Exchange
+from fcgikit.protocols.fastcgi import constants as fcgi
+from fcgikit.protocols.fastcgi.records import encode_record
 from tests.client.servers import Scripted, authorizer, end, filter_file, read_to_end, sends, stdout
 from tests.server.harness import Server, read_body
 
@@ -87,6 +89,16 @@ def test_the_error_stream_goes_to_standard_error(address: str) -> None:
     result = run(address, "/stderr")
     assert (result.stdout, result.stderr) == ("GET /stderr -\n", "oops\n")
     assert run("-s", address, "/stderr").stderr == ""
+
+
+def test_the_error_stream_ends_its_line() -> None:
+    pieces = [encode_record(fcgi.FCGI_STDERR, 1, text) for text in (b"oo", b"ps")]
+    with Scripted(sends(*pieces, stdout(HEAD), end())) as server:
+        lines = run("-v", server.address).stderr.splitlines()
+        assert lines.count("< error stream: 2 bytes") == 2
+        assert {"oo", "ps"} < set(lines)
+    with Scripted(sends(*pieces, stdout(HEAD), end())) as server:
+        assert run(server.address).stderr == "oops\n"
 
 
 def test_verbose_tells_both_directions(address: str) -> None:
