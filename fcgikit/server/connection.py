@@ -259,21 +259,22 @@ class ServerConnection:
 
     # -- sending --------------------------------------------------------------------------
 
-    def send(self, exchange: ServerExchange, event: Event) -> None:
+    def send(self, exchange: ServerExchange, event: Event, *, again: bool = False) -> None:
         """Write what the chapter makes of *event*. Raises ``ClientDisconnected``."""
         assert self.chapter is not None
         output = self.output
+        output.take_turn(again)  # first: records go out in the order in which they are framed
         try:
-            with output.turn:  # first: records go out in the order in which they are framed
-                with self.lock:
-                    if exchange.given_up:
-                        raise ClientDisconnected("the request has been given up")
-                    buffers = self.chapter.send(event)
-                    if output.unsent:
-                        buffers = [output.take_unsent(), *buffers]
-                if buffers:
-                    output.write(buffers)
+            with self.lock:
+                if exchange.given_up:
+                    raise ClientDisconnected("the request has been given up")
+                buffers = self.chapter.send(event)
+                if output.unsent:
+                    buffers = [output.take_unsent(), *buffers]
+            if buffers:
+                output.write(buffers)
         finally:
+            output.turn.release()
             if output.unsent:
                 output.flush()
 
@@ -286,15 +287,14 @@ class ServerConnection:
                 with self.lock:
                     if exchange.given_up:
                         raise ClientDisconnected("the request has been given up")
-                    request_id = exchange.request.request_id
-                    before, size, after = self.chapter.frame_body(request_id, count)
+                    frame = self.chapter.frame_body(exchange.request.request_id, count)
                     if output.unsent:
-                        before = output.take_unsent() + before
-                output.write_file((before, size, after), fileno, offset)
+                        frame = (output.take_unsent() + frame[0], *frame[1:])
+                output.write_file(frame, fileno, offset)
         finally:
             if output.unsent:
                 output.flush()
-        return size
+        return frame[1]
 
     # -- ending ---------------------------------------------------------------------------
 

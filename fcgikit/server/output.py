@@ -41,8 +41,8 @@ class Output:
     *timeout* is ``write_timeout``, in seconds; *about_to_wait* is called before a wait.
     """
 
-    __slots__ = ("_about_to_wait", "_socket", "_timeout", "_unsent_lock", "broken", "turn",
-                 "unsent")  # fmt: skip
+    __slots__ = ("_about_to_wait", "_queue", "_socket", "_timeout", "_unsent_lock", "broken",
+                 "turn", "unsent")  # fmt: skip
 
     def __init__(
         self, sock: socket.socket, timeout: float, about_to_wait: Callable[[], None]
@@ -53,7 +53,17 @@ class Output:
         self.unsent = b""  # automatic answers that found the way blocked
         self._unsent_lock = threading.Lock()
         self.turn = threading.Lock()
+        self._queue = threading.Lock()
         self.broken = False  # nothing more can be written
+
+    def take_turn(self, again: bool) -> None:
+        """Wait for the turn; behind whoever waits already, if the caller takes it *again*.
+
+        Without a queue a large answer would take its next turn before those who wait wake up.
+        """
+        if again or not self.turn.acquire(blocking=False):
+            with self._queue:
+                self.turn.acquire()
 
     def write(self, buffers: Buffers) -> None:
         """With the turn: write all of *buffers*, waiting as long as need be.
@@ -90,7 +100,7 @@ class Output:
             try:
                 sent = os.sendfile(self._socket.fileno(), fileno, offset, size)
             except BlockingIOError:
-                self._wait()
+                self.wait_for_room()
                 continue
             except OSError:
                 sent = 0
@@ -144,11 +154,12 @@ class Output:
                 sent = self._socket.sendmsg(pending[first : first + _IOV_MAX], [], _DONTWAIT)
             except BlockingIOError:
                 sent = 0
-                self._wait()
+                self.wait_for_room()
             except OSError:
                 raise self._lost() from None
 
-    def _wait(self) -> None:
+    def wait_for_room(self) -> None:
+        """Wait until the peer has taken most of what was written. Raises ``ClientDisconnected``."""
         self._about_to_wait()
         fileno = self._socket.fileno()
         if fileno < 0:

@@ -282,6 +282,62 @@ def cut(exchange: Exchange) -> None:
     exchange.truncate()  # twice is no harm
 
 
+@pytest.mark.parametrize("from_file", [False, True])
+def test_a_large_answer_that_nobody_reads_does_not_hold_up_a_small_one(from_file: bool) -> None:
+    """It waits for room before it takes its turn, not while it has it."""
+    large = bytes(range(256)) * 16384
+    small_done = threading.Event()
+    began = threading.Event()
+
+    def work(exchange: Exchange) -> None:
+        request_id = exchange.request.request_id
+        if request_id == 2:
+            answer(exchange, b"small")
+            small_done.set()
+            return
+        begin_answer(exchange)
+        began.set()
+        if from_file:
+            with tempfile.TemporaryFile() as file:
+                file.write(large)
+                file.flush()
+                assert exchange.send_file(file.fileno(), 0, len(large)) == len(large)
+        else:
+            exchange.send(ResponseBody(request_id, large))
+        exchange.send(EndOfResponse(request_id))
+
+    hold = Gate()
+
+    def held(exchange: Exchange) -> None:
+        if exchange.request.request_id == 3:  # keeps company, so that the connection is shared
+            hold.pass_through()
+            answer(exchange, b"held")
+        else:
+            work(exchange)
+
+    with Server(held, threads=4) as server, server.connect() as connection:
+        connection.sendall(wire.request("/held", 3, keep=True))
+        hold.wait()
+        connection.sendall(wire.request("/large", 1, keep=True))
+        assert began.wait(PATIENCE)
+        connection.sendall(wire.request("/small", 2, keep=True))
+        assert small_done.wait(PATIENCE)
+        hold.open()
+        bodies = {1: b"", 2: b"", 3: b""}
+        ended: list[int] = []
+        while len(ended) < 3:
+            record = wire.read_record(connection)
+            assert record is not None
+            kind, request_id, content = record
+            if kind == wire.END:
+                ended.append(request_id)
+            else:
+                bodies[request_id] += content
+        assert ended[-1] == 1
+        assert bodies[2].endswith(b"small")
+        assert bodies[1].partition(b"\r\n\r\n")[2] == large
+
+
 def test_a_cut_alone_on_its_connection_has_no_end_request() -> None:
     with Server(cut) as server, server.connect() as connection:
         connection.sendall(wire.request("/", keep=True))

@@ -118,6 +118,28 @@ def test_writers_do_not_mix(line: Line) -> None:
     assert pieces == {half * 2 for half in halves}
 
 
+def test_who_takes_one_turn_after_the_other_lets_others_in_between(line: Line) -> None:
+    turns = []
+    output = line.output(PATIENCE)
+
+    def work() -> None:
+        output.take_turn(again=False)
+        turns.append("small")
+        output.turn.release()
+
+    output.take_turn(again=True)
+    small = threading.Thread(target=work)
+    small.start()
+    while not output._queue.locked():  # until it waits
+        pass
+    output.turn.release()
+    output.take_turn(again=True)
+    turns.append("large")
+    output.turn.release()
+    small.join(PATIENCE)
+    assert turns == ["small", "large"]
+
+
 def test_a_peer_that_has_gone(line: Line) -> None:
     output = line.output()
     line.theirs.close()
