@@ -135,6 +135,7 @@ class Connection:
         with self._lock:
             ended = exchange.ended
             self._write(self._link.abandon(exchange))
+            self._wake_one()
         if not ended and not self.shared:
             self.close()
 
