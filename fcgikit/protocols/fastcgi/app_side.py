@@ -53,7 +53,7 @@ class OpenRequest:
     """One request: what the peer still sends, and what we still owe."""
 
     __slots__ = ("after_stream", "answer", "keep_conn", "params", "params_size", "role", "state",
-                 "stderr_open")  # fmt: skip
+                 "stderr")  # fmt: skip
 
     def __init__(self, role: Role, keep_conn: bool) -> None:
         self.role = role
@@ -63,7 +63,7 @@ class OpenRequest:
         self.answer: str = HEAD
         self.params: list[bytes] = []
         self.params_size = 0
-        self.stderr_open = False
+        self.stderr = b""  # sent at the end
 
 
 class AppSide:
@@ -308,8 +308,8 @@ class AppSide:
         if isinstance(event, ResponseBody):
             return encode_stream(fcgi.FCGI_STDOUT, request_id, event.data) if event.data else []
         if isinstance(event, Diagnostic):
-            request.stderr_open = request.stderr_open or bool(event.data)
-            return encode_stream(fcgi.FCGI_STDERR, request_id, event.data) if event.data else []
+            request.stderr += event.data
+            return []
         if isinstance(event, EndOfResponse):
             return [self._end(request_id, request, event.app_status, event.protocol_status)]
         return [self._cut_off(request_id, request)]
@@ -326,7 +326,7 @@ class AppSide:
         stdout = head + event.body if event.body else head
         if not event.complete:
             return encode_stream(fcgi.FCGI_STDOUT, request_id, stdout)
-        if len(stdout) <= MAX_CONTENT and not request.stderr_open:
+        if len(stdout) <= MAX_CONTENT and not request.stderr:
             self._close_request(request_id, request)
             return [encode_answer(request_id, stdout)]
         buffers = encode_stream(fcgi.FCGI_STDOUT, request_id, stdout)
@@ -354,8 +354,14 @@ class AppSide:
         return self._end_of_stderr(request_id, request) + cut
 
     def _end_of_stderr(self, request_id: int, request: OpenRequest) -> bytes:
-        # A connection that ended with this stream still open has crashed HAProxy (rule R19).
-        return encode_record(fcgi.FCGI_STDERR, request_id) if request.stderr_open else b""
+        """All of the error stream, in one piece with the end of the answer.
+
+        HAProxy 2.6.12 crashes when it receives such a record and nothing after it (rule R19).
+        """
+        if not request.stderr:
+            return b""
+        end = encode_record(fcgi.FCGI_STDERR, request_id)
+        return b"".join((*encode_stream(fcgi.FCGI_STDERR, request_id, request.stderr), end))
 
     def _close_request(self, request_id: int, request: OpenRequest) -> None:
         del self._open[request_id]
