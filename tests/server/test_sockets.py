@@ -342,8 +342,9 @@ def test_an_application_can_print_where_all_standard_files_are_the_socket(
     given: socket.socket,
 ) -> None:
     """As systemd starts a service with ``StandardInput=socket``."""
+    fd = given.fileno()
     result = subprocess.run(
-        [sys.executable, "-c", PRINT], stdin=given, stdout=given, stderr=given, check=False
+        [sys.executable, "-c", PRINT], stdin=fd, stdout=fd, stderr=fd, check=False
     )
     assert result.returncode == 1
 
