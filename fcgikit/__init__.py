@@ -14,6 +14,7 @@ from .config import Config
 from .errors import ConfigError, FcgikitError
 
 if TYPE_CHECKING:
+    from .gateways.context import RequestContext
     from .gateways.input import FilterFile
     from .gateways.roles import Allow, Deny, authorizer, filter
     from .server.start import serve
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = ["serve", "Config", "ConfigError", "FcgikitError",
-           "authorizer", "Allow", "Deny", "filter", "FilterFile"]  # fmt: skip
+           "RequestContext", "authorizer", "Allow", "Deny", "filter", "FilterFile"]  # fmt: skip
 
 # Late, so that the chapters can be used without importing sockets and threads.
 _LATE = {
@@ -31,6 +32,7 @@ _LATE = {
     "Deny": ".gateways.roles",
     "filter": ".gateways.roles",
     "FilterFile": ".gateways.input",
+    "RequestContext": ".gateways.context",
 }
 
 

@@ -62,6 +62,7 @@ class FakeExchange:
         self.aborted = False
         self.events: list[Event] = []
         self.truncated = False
+        self.released = False
         self.files: list[tuple[int, int]] = []
         self._pieces = pieces or []
         self._patience = patience
@@ -98,6 +99,10 @@ class FakeExchange:
         assert not self.ended
         assert self.response is not None
         self.truncated = True
+
+    def release(self) -> None:
+        assert self.ended
+        self.released = True
 
     # -- the test's side --------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ TESTS = ROOT / "tests"
 
 PUBLIC = {
     "fcgikit": {"serve", "Config", "ConfigError", "FcgikitError", "authorizer", "Allow", "Deny",
-                "filter", "FilterFile"},
+                "filter", "FilterFile", "RequestContext"},
     "fcgikit.client": {
         "AsyncClient", "AsyncResponse", "CannotMultiplex", "Client", "ClientError",
         "ClientTimeout", "ConnectFailed", "FastCGIApp", "Overloaded", "Rejected", "Response",

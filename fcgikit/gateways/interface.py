@@ -44,6 +44,12 @@ class Exchange(Protocol):
     def truncate(self) -> None:
         """End an answer that cannot be completed so that the front end sees the cut (rule R22)."""
 
+    def release(self) -> None:
+        """Let go of the connection: the answer ends here, while the application goes on.
+
+        What of the body has been received can still be read.
+        """
+
 
 class Gateway(Protocol):
     """An application with its calling convention."""

@@ -17,6 +17,7 @@ from wsgiref.types import WSGIApplication
 from ..config import Config
 from ..errors import BodyTooLarge, ClientDisconnected, ConfigError, RequestError
 from ..events import EndOfResponse, Response, ResponseBody, Role
+from .context import RequestContext
 from .diagnostics import ErrorStream, printable
 from .environ import content_length, last_modified, make_environ
 from .files import FileWrapper
@@ -86,6 +87,7 @@ class WSGIGateway:
         environ: dict[str, Any] = exchange.request.params
         errors = ErrorStream(exchange, self._max_diagnostics_size)
         answer = _Answer(exchange, environ, errors, self._max_head_size)
+        context = RequestContext(exchange, answer.finish_early)
         role = exchange.request.role
         body = data = None
         try:
@@ -105,7 +107,7 @@ class WSGIGateway:
             environ.update(self._constants)
             environ["wsgi.input"] = body
             environ["wsgi.errors"] = errors
-            environ["fcgikit.request"] = exchange
+            environ["fcgikit.request"] = context
 
             blocks = self._app(environ, answer.start_response)
             try:
@@ -119,6 +121,7 @@ class WSGIGateway:
             answer.fail(error)
         finally:
             errors.end()
+            context.run_after()
             # Whoever keeps an environ or a file of it keeps nothing of the connection alive.
             environ.pop("fcgikit.request", None)
             for stream in (body, data):
@@ -136,6 +139,7 @@ class _Answer:
     _bodiless = False
     _ended = False
     _overrun = False
+    _released = False
 
     def __init__(
         self,
@@ -200,6 +204,13 @@ class _Answer:
             self._finish()
         return True
 
+    def finish_early(self) -> None:
+        """End the answer here; what the application says from now on is ignored."""
+        if not self._released:
+            self._finish()
+            self._released = True
+            self._exchange.release()
+
     def fail(self, error: BaseException) -> None:
         """Report *error*; answer with an error page, or let the front end see the cut."""
         self._errors.flush()
@@ -232,8 +243,8 @@ class _Answer:
         if not self._head_sent:
             self._send_head(block, alone)
             return not self._bodiless
-        if self._bodiless:
-            return False
+        if self._bodiless or self._released:
+            return self._released
         if self._length is not None and len(block) > self._length - self._sent:
             block = block[: self._length - self._sent]
             self._report_overrun()

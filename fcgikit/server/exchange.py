@@ -42,13 +42,14 @@ class ServerExchange:
 
     __slots__ = ("_earlier", "_ended", "_failure", "_filter_data_follows", "_received",
                  "_spool", "_started", "aborted", "body_ended", "connection", "given_up",
-                 "request", "unwanted")  # fmt: skip
+                 "released", "request", "unwanted")  # fmt: skip
 
     def __init__(self, request: Request, connection: ServerConnection) -> None:
         self.request = request
         self.aborted = False
         self.unwanted = False  # aborted by a word of the peer, not only by its end
         self.given_up = False  # answered by us, while the application still runs
+        self.released = False  # answered, while the application still runs
         self.body_ended = request.complete
         self.connection = connection
         self._spool: Spool | None = None  # of the stream that arrives now
@@ -251,8 +252,29 @@ class ServerExchange:
         self.send(Response(request_id, status, reason, headers, body))
         self.send(EndOfResponse(request_id, 0, protocol_status))
 
+    def release(self) -> None:
+        """See :class:`fcgikit.gateways.interface.Exchange`."""
+        connection = self.connection
+        if self.released or self.given_up:
+            return
+        self._end_answer()
+        with connection.lock:
+            self.released = True
+            if not self.body_ended:
+                self.body_ended = True
+                self._failure = ClientDisconnected("the request is over")
+        connection.owner.about_to_wait()
+        connection.owner.answered(self)
+        connection.owner.enqueue([])  # what has been received meanwhile is for other threads
+
     def finish(self) -> None:
         """After the gateway: make sure that the answer has ended, whatever happened."""
+        if not self.released:
+            self._end_answer()
+        if self._spool is not None or self._earlier is not None:
+            self._close_spools()
+
+    def _end_answer(self) -> None:
         try:
             if not self._ended:
                 if self._started:
@@ -264,8 +286,6 @@ class ServerExchange:
                                 ProtocolStatus.REQUEST_COMPLETE)  # fmt: skip
         except ClientDisconnected:
             pass
-        if self._spool is not None or self._earlier is not None:
-            self._close_spools()
 
     def _close_spools(self) -> None:
         for spool in (self._earlier, self._spool):

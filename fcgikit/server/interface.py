@@ -24,6 +24,9 @@ class Owner(Protocol):
     def enqueue(self, exchanges: list[ServerExchange]) -> None:
         """Run these requests as soon as a thread is free."""
 
+    def answered(self, exchange: ServerExchange) -> None:
+        """A request is over for its connection, which may now be closed or used for the next."""
+
     def report(self, connection: ServerConnection) -> None:
         """Something may be left to receive, and nobody is about to."""
 

@@ -291,6 +291,12 @@ class Loop:
             except Exception:
                 log.exception("%s: the gateway failed", connection.peer)
         exchange.finish()
+        if not exchange.released:
+            self.answered(exchange)
+
+    def answered(self, exchange: ServerExchange) -> None:
+        """See interface.Owner."""
+        connection = exchange.connection
         if connection.exchange_done(exchange) or self._draining:
             self._settle(connection)  # first, so that nobody waits for the end (rule R1)
             if connection.unreceived:

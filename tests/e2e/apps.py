@@ -149,6 +149,19 @@ def cancelled(
     return [b"nobody left"]
 
 
+def finished(
+    environ: WSGIEnvironment, start_response: StartResponse, query: dict[str, str]
+) -> Iterable[bytes]:
+    """End the answer, say so at the gate, and again when everything is over."""
+    request = environ["fcgikit.request"]
+    request.call_after_response(pass_gate, query["gate"], "after the response")
+    start_response("200 OK", TEXT)
+    yield b"the answer"
+    request.finish()
+    pass_gate(query["gate"], "finished")
+    yield b" and what nobody hears"
+
+
 def repeated(
     environ: WSGIEnvironment, start_response: StartResponse, query: dict[str, str]
 ) -> Iterable[bytes]:
@@ -264,6 +277,7 @@ ROUTES: dict[str, Handler] = {
     "/endless": endless,
     "/errors": errors,
     "/file": file,
+    "/finished": finished,
     "/header": header,
     "/log": log,
     "/long": long,

@@ -104,6 +104,14 @@ def test_an_answer_from_a_file(pipes: Pipes, tmp_path: Path) -> None:
     assert pipes.output() == b"23489"
 
 
+def test_the_web_server_sees_the_end_while_the_application_goes_on(pipes: Pipes) -> None:
+    exchange = pipes.exchange()
+    exchange.send(Response(1, 200, "OK", [], b"answer", complete=True))
+    exchange.release()
+    assert pipes.output().endswith(b"answer")
+    assert pipes.output() == b""
+
+
 def test_a_web_server_that_no_longer_reads(pipes: Pipes) -> None:
     exchange = pipes.exchange()
     pipes.stop_reading()
