@@ -9,12 +9,11 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from fcgikit.cli.logs import LogFile, configure_logging, reopen_logs
+from fcgikit.cli.logs import configure_logging, reopen_logs
 from fcgikit.config import Config
 from fcgikit.errors import ConfigError
 
@@ -22,20 +21,6 @@ LOG, SLOW = logging.getLogger("fcgikit"), logging.getLogger("fcgikit.slow")
 ROOT = Path(__file__).parents[2]
 
 NOBODY = 65534
-
-
-@pytest.fixture(autouse=True)
-def untouched() -> Iterator[None]:
-    """Leave logging as it was."""
-    yield
-    for logger in (LOG, SLOW):
-        for handler in list(logger.handlers):
-            logger.removeHandler(handler)
-            if isinstance(handler, LogFile):
-                handler.stream.close()
-        logger.setLevel(logging.NOTSET)
-        logger.propagate = True
-        logger.disabled = False
 
 
 @pytest.fixture
