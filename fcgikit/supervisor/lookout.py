@@ -16,6 +16,9 @@ from .states import ENDING, Phase, State
 LOOK_EVERY: Final = 1.0
 """Seconds between two looks; php-fpm's interval."""
 
+SOON: Final = 0.05
+"""Seconds in which a new worker has taken on what was waiting. Then looks get rarer again."""
+
 SILENCE: Final = 5.0
 """Seconds beyond ``timeout`` after which a worker without a sign of life is stuck."""
 
@@ -26,6 +29,7 @@ class Lookout:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._next = 0.0
+        self._pause = LOOK_EVERY
         self._rate = 1  # workers that may be started this time
         self._watching = False
         self._told_full = False
@@ -43,11 +47,11 @@ class Lookout:
     def look(self, views: tuple[View, ...]) -> None:
         """Take in what the board says; and judge, if it is time."""
         pool = self._pool
-        for view in views:
-            pool.roster.see(view, pool.now)
+        self._see(views)
         if pool.now < self.wake_at:
             return
-        self._next = pool.now + LOOK_EVERY
+        self._next = pool.now + self._pause
+        self._pause = min(2 * self._pause, LOOK_EVERY)
         for view in views:
             self._check_beat(view)
         self._tell_full()
@@ -55,6 +59,10 @@ class Lookout:
             self._keep_spares()
         elif pool.config.pm == "ondemand":
             self._retire_rested()
+
+    def _see(self, views: tuple[View, ...]) -> None:
+        for view in views:
+            self._pool.roster.see(view, self._pool.now)
 
     def _check_beat(self, view: View) -> None:
         pool = self._pool
@@ -102,10 +110,21 @@ class Lookout:
 
     # -- connections that nobody accepts ----------------------------------------------------
 
-    def waiting(self) -> None:
-        """A connection waits for a worker that does not exist."""
-        if self._watching:
+    def waiting(self, views: tuple[View, ...]) -> None:
+        """A connection waits: for a worker that does not exist, unless one has just got free."""
+        if not self._watching:
+            return
+        self._see(views)
+        if self._pool.load().free == 0:
             self._pool.wanted += 1
+        else:
+            self.look_soon()
+
+    def look_soon(self) -> None:
+        """With ``pm`` ondemand, whether one more is needed shows when a new one has begun."""
+        if self._pool.config.pm == "ondemand":
+            self._pause = SOON
+            self._next = min(self._next, self._pool.now + SOON)
 
     def watch(self) -> None:
         """With ``pm`` ondemand: ask to hear of connections while nobody is free for them."""

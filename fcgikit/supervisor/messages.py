@@ -52,11 +52,6 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """A connection waits to be accepted. Told only while :class:`Watch` asks for it."""
-
-
-@dataclass(frozen=True, slots=True)
 class View:
     """What the board says of one worker."""
 
@@ -65,6 +60,13 @@ class View:
     requests: int  # served so far
     connections: int  # open, at the last beat
     beat_age: float  # seconds since its last sign of life
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A connection waits to be accepted. Told only while :class:`Watch` asks for it."""
+
+    views: tuple[View, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,13 @@ class ReadSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class UseSettings:
+    """Return to these settings: a reload has been given up."""
+
+    config: Config
+
+
+@dataclass(frozen=True, slots=True)
 class ReopenLogs:
     """Open the supervisor's own log files again."""
 
@@ -195,6 +204,7 @@ Command: TypeAlias = (
     | Kill
     | Watch
     | ReadSettings
+    | UseSettings
     | ReopenLogs
     | CheckImage
     | ReExec

@@ -20,11 +20,16 @@ def cause(status: int) -> str:
     return f"was ended by {name}{hint}"
 
 
-def obituary(worker: Worker, status: int, running: tuple[str, ...], delay: float) -> str:
-    """Of a worker nobody had told to go; its place is taken again in *delay* seconds."""
+def obituary(
+    worker: Worker, status: int, running: tuple[str, ...], delay: float | None
+) -> str:
+    """Of a worker nobody had told to go. Its place is taken again in *delay* seconds; ``None``:
+    by nobody."""
     text = f"worker {worker.pid} {cause(status)}"
     if worker.serving_since == inf:
         text += " before it could serve"
     if running:
         text += f" while it ran {', '.join(running)}"
+    if delay is None:
+        return text
     return f"{text}; next try in {delay:g} s" if delay else f"{text}; starting another"

@@ -154,8 +154,8 @@ class Planner:
             case Ended(slot, status, running):
                 if worker := roster.remove(slot):
                     self._ended(worker, status, running)
-            case Waiting():
-                self._lookout.waiting()
+            case Waiting(views):
+                self._lookout.waiting(views)
             case Ticked(views):
                 self._lookout.look(views)
                 for worker in roster:
@@ -241,6 +241,7 @@ class Planner:
         if worker.phase is Phase.STARTING:
             worker.phase = Phase.SERVING
             pool.unproven = pool.unproven and worker.outdated
+            self._lookout.look_soon()
         else:
             pool.ready_too_late(worker)
 
@@ -253,14 +254,22 @@ class Planner:
             pool.respawn.failed(worker.born, pool.now)
         if pool.config.pm == "ondemand":
             pool.wanted = min(pool.wanted, len(pool.roster.fresh()))
+        hopeless = self._hopeless(worker, status)
         delay = max(0.0, pool.respawn.not_before - pool.now)
+        replaced = not hopeless and pool.missing() > 0
         level = logging.ERROR if status else logging.WARNING
-        pool.log(level, obituary(worker, status, running, delay))
-        if pool.unproven and not worker.outdated:
+        pool.log(level, obituary(worker, status, running, delay if replaced else None))
+        if hopeless:
+            self._give_up(hopeless, CANNOT_IMPORT if status == CANNOT_IMPORT else 1)
+
+    def _hopeless(self, worker: Worker, status: int) -> str:
+        """Why the start, or the reload, is to be given up after this death; else empty."""
+        if self._pool.unproven and not worker.outdated:
             if status == CANNOT_IMPORT:
-                self._give_up("the application cannot be imported", CANNOT_IMPORT)
-            elif pool.respawn.failures >= FAILED_STARTS:
-                self._give_up("workers die before they can serve", 1)
+                return "the application cannot be imported"
+            if self._pool.respawn.failures >= FAILED_STARTS:
+                return "workers die before they can serve"
+        return ""
 
     def _left(self, worker: Worker, status: int, running: tuple[str, ...]) -> None:
         served = worker.serving_since < inf

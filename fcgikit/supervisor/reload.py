@@ -6,7 +6,7 @@ import logging
 
 from ..config import Config
 from ..orders import Order
-from .messages import Adopted, CheckImage, Notify, ReadSettings, ReExec
+from .messages import Adopted, CheckImage, Notify, ReadSettings, ReExec, UseSettings
 from .pool import Pool, count
 from .states import ENDING, Phase, State, patience
 
@@ -77,7 +77,9 @@ class Reload:
         pool = self._pool
         pool.enter(State.RUNNING)
         pool.unproven = False
-        pool.config = self._before
+        if pool.config is not self._before:
+            pool.config = self._before
+            pool.do(UseSettings(self._before))
         for worker in pool.roster.starting():
             pool.dismiss(worker, Order.RETIRE)
         for worker in pool.roster:
@@ -106,10 +108,11 @@ class Reload:
 
     def re_exec(self) -> None:
         """Ask for a trial of the new image; :meth:`image_checked` has the answer."""
-        if not self._checking:
-            self._checking = True
-            self._pool.log(logging.INFO, "trying whether a new image would start")
-            self._pool.do(CheckImage())
+        if self._checking:
+            self._pool.log(logging.WARNING, "ignored: a new image is still being tried out")
+            return
+        self._checking = True
+        self._pool.do(CheckImage())
 
     def image_checked(self, status: int) -> None:
         pool = self._pool

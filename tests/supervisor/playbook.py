@@ -13,6 +13,7 @@
     << kill 0 SIGKILL
     << watch on
     << read settings, reopen logs, check image
+    << use settings workers=2       those from before the reload
     << re-exec 0:101:1:SERVING ...
     << notify ready 2 workers
     << log ERROR *SIGSEGV*          a pattern; log lines and mere status texts may be left out
@@ -53,6 +54,7 @@ from fcgikit.supervisor.messages import (
     Spawn,
     Spawned,
     Ticked,
+    UseSettings,
     View,
     Waiting,
     Watch,
@@ -131,7 +133,7 @@ class Playbook:
         elif first == "image":
             self.hear(ImageChecked(int(rest[0])))
         elif first == "waiting":
-            self.hear(Waiting())
+            self.hear(Waiting(tuple(self.views.values())))
         else:
             self.hear(Signalled(Signals[first]))
 
@@ -192,6 +194,8 @@ def say(command: Command) -> str:
             return f"watch {'on' if wanted else 'off'}"
         case ReadSettings():
             return "read settings"
+        case UseSettings(config):
+            return f"use settings workers={config.workers}"
         case ReopenLogs():
             return "reopen logs"
         case CheckImage():

@@ -146,6 +146,51 @@ def test_a_worker_comes_with_the_first_connection_and_goes_when_idle() -> None:
     """)
 
 
+def test_a_burst_is_met_as_fast_as_workers_become_ready() -> None:
+    book = running(workers=4, pm="ondemand", threads=1).check("""
+        >> waiting
+        << spawn 0 1
+        << watch off
+        >> 5 s                      # it imports for long: its place is not given twice
+    """)
+    for slot in (0, 1, 2):
+        book.check(f"""
+            >> {slot} READY
+            >> {slot} busy 1 connections 1
+            >> 0.05 s
+            << watch on
+            >> waiting
+            << spawn {slot + 1} 1
+            << watch off
+        """)
+    book.check("""
+        >> 3 READY
+        >> 3 busy 1
+        >> 60 s
+    """)
+
+
+def test_a_connection_that_somebody_is_free_for_by_now_starts_nobody() -> None:
+    running(workers=2, pm="ondemand", threads=1).check("""
+        >> waiting
+        << spawn 0 1
+        << watch off
+        >> 0 READY
+        >> 0 busy 1
+        >> 1 s
+        << watch on
+        >> 0 busy 0
+        >> waiting
+        << watch off
+        >> 0 busy 1
+        >> 0.05 s
+        << watch on
+        >> waiting
+        << spawn 1 1
+        << watch off
+    """)
+
+
 def test_requests_too_quick_to_be_seen_running_keep_a_worker() -> None:
     book = running(workers=1, pm="ondemand").check("""
         >> waiting

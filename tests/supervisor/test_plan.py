@@ -40,6 +40,7 @@ def test_an_application_that_cannot_be_imported_ends_it_with_status_3() -> None:
         << spawn 0 1
         << spawn 1 1
         >> 0 ends 3
+        << log ERROR worker 101 has exited with status 3 before it could serve
         << log CRITICAL the application cannot be imported: giving up
         << notify stopping
         << give 1 QUIT

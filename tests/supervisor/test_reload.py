@@ -94,6 +94,8 @@ def test_code_that_cannot_be_imported_leaves_the_old_workers_and_settings() -> N
         << spawn 3 2
         << spawn 4 2
         >> 3 ends 3
+        << log ERROR worker 104 has exited with status 3 before it could serve
+        << use settings workers=2
         << give 2 RETIRE
         << give 4 RETIRE
         << log ERROR the application cannot be imported: reload given up, 2 workers *
@@ -122,6 +124,7 @@ def test_a_new_worker_that_becomes_ready_after_all_retires() -> None:
         << spawn 2 2
         << spawn 3 2
         >> 2 ends 3
+        << use settings workers=2
         << give 3 RETIRE
         << notify ready 2 workers
         >> 3 READY
@@ -147,6 +150,7 @@ def test_the_settings_that_stay_are_those_of_the_last_workers_that_served() -> N
         << spawn 4 3
         << spawn 5 3
         >> 3 ends 3
+        << use settings workers=1
         << give 4 RETIRE
         << give 5 RETIRE
         << notify ready 1 worker
@@ -182,6 +186,7 @@ def test_code_that_makes_workers_crash_is_given_up_too() -> None:
         >> 0.5 s
         << spawn 1 2
         >> 1 ends -11
+        << use settings workers=1
         << log ERROR workers die before they can serve: reload given up, 1 worker of before *
         << notify ready 1 worker
     """)
@@ -283,7 +288,8 @@ def test_usr2_tries_the_new_image_first() -> None:
         << spawn 3 1
         >> SIGUSR2
         << check image
-        >> SIGUSR2                  # once is enough
+        >> SIGUSR2
+        << log WARNING ignored: a new image is still being tried out
         >> image 0
         << re-exec 0:101:1:LEAVING 1:102:1:SERVING 2:103:1:SERVING 3:104:1:STARTING
     """)
@@ -297,6 +303,20 @@ def test_an_image_that_would_not_start_changes_nothing() -> None:
         << log ERROR the new image would not start (status 78): nothing has changed
         >> SIGUSR2
         << check image
+    """)
+
+
+def test_a_pause_forgets_the_trial_and_another_may_follow() -> None:
+    running(workers=1).check("""
+        >> SIGUSR2
+        << check image
+        >> SIGWINCH
+        << notify - paused
+        << give 0 RETIRE
+        >> SIGUSR2
+        << check image
+        >> image 0
+        << re-exec 0:101:1:LEAVING
     """)
 
 
