@@ -10,7 +10,6 @@ What a connection does is decided in ``connection.py``; here is only who does it
 
 from __future__ import annotations
 
-import errno
 import logging
 import threading
 import time
@@ -23,6 +22,7 @@ from ..errors import ClientDisconnected
 from ..events import ProtocolStatus, Role
 from ..gateways.interface import Gateway
 from .connection import ServerConnection
+from .entrance import Door, Entrance
 from .exchange import ServerExchange
 from .handover import Handover
 from .leadership import Leadership
@@ -36,9 +36,6 @@ SWEEP_INTERVAL = 1.0
 """Seconds between looks at the deadlines of all connections."""
 
 _BATCH = 256  # reports taken at a time
-
-# The system is full; trying again at once would only spin.
-_ACCEPT_CAPACITY = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
 
 
 class Loop:
@@ -68,22 +65,18 @@ class Loop:
         self._leadership = Leadership()
         self._ready: deque[ServerExchange] = deque()
         self._reported: deque[Report] = deque()
-        self._listeners: dict[int, Listener | Handover] = {
-            listener.socket.fileno(): listener for listener in listeners
-        }
-        self._handover = handover
+        doors: list[Door] = [*listeners]
         if handover is not None:
-            self._listeners[handover.socket.fileno()] = handover
+            doors.append(handover)
+        self._entrance = Entrance(doors, self._poller, config.max_connections)
+        self._handover = handover
         self._connections: dict[int, ServerConnection] = {}
         self._seats = seats or Seats(config.threads)
         self._now = time.monotonic()
         self._housekeeping = threading.Lock()
         self._next_sweep = inf
-        self._accept_again = 0.0  # no listener is polled until then, unless zero
         self._draining = False
         self.retiring = False  # while draining: what is idle goes to other workers
-        for fileno in self._listeners:
-            self._poller.listen(fileno)
 
     # -- for the worker ---------------------------------------------------------------------
 
@@ -187,7 +180,7 @@ class Loop:
         del self._connections[connection.fileno]
         if connection.registered:
             (self._poller.release if given_away else self._poller.discard)(connection.fileno)
-        if self._accept_again or (self._draining and not self._connections):
+        if self._entrance.paused or (self._draining and not self._connections):
             self._poller.wake()
 
     # -- finding the next request -------------------------------------------------------------
@@ -232,13 +225,25 @@ class Loop:
             if bits & self._ended:
                 connection.ending = True
             self._receive(connection)
-        elif (listener := self._listeners.get(fileno)) is None:
+        elif (door := self._entrance.door(fileno)) is None:
             self._poller.woken()  # or it was closed since it was reported
-            if self._accept_again:
+            if self._entrance.paused:
+                self._entrance.resume(len(self._connections))
+        elif not self._entrance.paused:
+            self._accept(door)
+
+    def _accept(self, door: Door) -> None:
+        accepted = self._entrance.accept(door, len(self._connections))
+        if accepted is None:
+            if self._entrance.paused:
                 with self._housekeeping:
-                    self._try_accepting_again()
-        elif not self._accept_again:
-            self._accept(listener)
+                    self._next_sweep = min(self._next_sweep, self._now + SWEEP_INTERVAL)
+            return
+        connection = ServerConnection(
+            *accepted, self._config, self, inherited=door.inherited
+        )
+        self._connections[connection.fileno] = connection
+        self._receive(connection)  # a front end has usually written already
 
     def _receive(self, connection: ServerConnection) -> bool:
         """Receive what there is, as far as it is wanted; whether there was something."""
@@ -304,56 +309,15 @@ class Loop:
         elif not connection.arriving:
             connection.deadline = self._now + self._config.keepalive_timeout
 
-    # -- accepting ----------------------------------------------------------------------------
-
-    def _accept(self, listener: Listener | Handover) -> None:
-        if len(self._connections) >= self._config.max_connections:
-            log.warning(
-                "%d connections are open; further ones wait (setting: max_connections)",
-                len(self._connections),
-            )
-            self._pause_accepting()
-            return
-        try:
-            sock, address = listener.accept()
-        except OSError as error:
-            if error.errno in _ACCEPT_CAPACITY:
-                log.error("cannot accept a connection: %s", error.strerror)
-                self._pause_accepting()
-            return  # else: another thread or process took it, or the peer has gone
-        if not listener.admits(address):
-            log.warning("%s may not connect (setting: allow)", address[0])
-            sock.close()
-            return
-        connection = ServerConnection(
-            sock, address, self._config, self, inherited=listener.inherited
-        )
-        self._connections[connection.fileno] = connection
-        self._receive(connection)  # a front end has usually written already
-
-    def _pause_accepting(self) -> None:
-        with self._housekeeping:
-            if not self._accept_again:
-                self._accept_again = self._now + SWEEP_INTERVAL
-                self._next_sweep = min(self._next_sweep, self._accept_again)
-                for fileno in self._listeners:
-                    self._poller.unlisten(fileno)
-
-    def _try_accepting_again(self) -> None:
-        if self._accept_again and len(self._connections) < self._config.max_connections:
-            self._accept_again = 0.0
-            for fileno in self._listeners:
-                self._poller.listen(fileno)
-
     # -- time ---------------------------------------------------------------------------------
 
     def _sweep(self) -> None:
         """End what has waited too long."""
-        self._try_accepting_again()
+        self._entrance.resume(len(self._connections))
         for connection in list(self._connections.values()):
             if connection.deadline <= self._now:
                 self._expire(connection)
-        busy = self._connections or self._accept_again
+        busy = self._connections or self._entrance.paused
         self._next_sweep = self._now + SWEEP_INTERVAL if busy else inf
 
     def _expire(self, connection: ServerConnection) -> None:
@@ -376,11 +340,7 @@ class Loop:
         """
         with self._housekeeping:
             self._draining = True
-            while self._listeners:
-                fileno, listener = self._listeners.popitem()
-                if not self._accept_again:
-                    self._poller.unlisten(fileno)
-                listener.close()
+            self._entrance.close()
         self._now = time.monotonic()
         for connection in list(self._connections.values()):
             if self.retiring:

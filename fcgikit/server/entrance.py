@@ -1,0 +1,83 @@
+"""Where connections come in: the listening sockets, and the way from other workers."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import threading
+
+from .handover import Handover
+from .listener import Accepted, Listener
+from .poller import Poller
+
+log = logging.getLogger("fcgikit.server")
+
+Door = Listener | Handover
+
+# The system is full; trying again at once would only spin.
+_CAPACITY = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
+
+
+class Entrance:
+    """Accepts from *doors* what *poller* reports, while fewer than *most* are inside."""
+
+    def __init__(self, doors: list[Door], poller: Poller, most: int) -> None:
+        self.paused = False
+        self._doors = {door.socket.fileno(): door for door in doors}
+        self._poller = poller
+        self._most = most
+        self._lock = threading.Lock()
+        for fileno in self._doors:
+            poller.listen(fileno)
+
+    def door(self, fileno: int) -> Door | None:
+        """The one with this descriptor, unless it is closed."""
+        return self._doors.get(fileno)
+
+    def accept(self, door: Door, inside: int) -> Accepted | None:
+        """A connection; ``None`` if there is none, if it is not admitted, or if we are full.
+
+        In the last case we are ``paused`` from then on.
+        """
+        if inside >= self._most:
+            log.warning(
+                "%d connections are open; further ones wait (setting: max_connections)", inside
+            )
+            self._pause()
+            return None
+        try:
+            sock, address = door.accept()
+        except OSError as error:
+            if error.errno in _CAPACITY:
+                log.error("cannot accept a connection: %s", error.strerror)
+                self._pause()
+            return None  # else: another thread or process took it, or the peer has gone
+        if not door.admits(address):
+            log.warning("%s may not connect (setting: allow)", address[0])
+            sock.close()
+            return None
+        return sock, address
+
+    def resume(self, inside: int) -> None:
+        """Accept again, if there is room."""
+        with self._lock:
+            if self.paused and inside < self._most:
+                self.paused = False
+                for fileno in self._doors:
+                    self._poller.listen(fileno)
+
+    def close(self) -> None:
+        """Accept nothing more."""
+        with self._lock:
+            while self._doors:
+                fileno, door = self._doors.popitem()
+                if not self.paused:
+                    self._poller.unlisten(fileno)
+                door.close()
+
+    def _pause(self) -> None:
+        with self._lock:
+            if not self.paused:
+                self.paused = True
+                for fileno in self._doors:
+                    self._poller.unlisten(fileno)
