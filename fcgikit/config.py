@@ -209,6 +209,13 @@ class Config:
         "They import the application from there, unless --preload has done so before.",
         metavar="DIR",
     )
+    status: str = _process(
+        "",
+        "Address where the supervisor tells the state of the pool: unix:PATH, or a loopback "
+        "HOST:PORT.",
+        "It answers while every worker is busy; `fcgikit status` asks it. It tells URLs.",
+        metavar="ADDRESS",
+    )
     pid: str = _process(
         "",
         "File for the process number, written when the sockets are open.",

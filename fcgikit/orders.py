@@ -62,5 +62,6 @@ class Slot(Protocol):
     def end(self, seat: int) -> None:
         """The thread is free again."""
 
-    def beat(self, now: float, requests: int, connections: int) -> None:
-        """A sign of life: requests served so far, connections open now."""
+    def beat(self, now: float, requests: int, connections: int, slow_requests: int) -> None:
+        """A sign of life: requests served so far, connections open now, and how many of the
+        requests were slow."""

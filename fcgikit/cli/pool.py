@@ -7,13 +7,18 @@ it has given up root; with ``--preload`` the supervisor does it, once for all.
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import faulthandler
 import gc
 import importlib
 import logging
 import os
+import signal
 import socket
 from collections.abc import Callable
+
+import click
 
 from .. import __version__
 from ..config import Config
@@ -21,24 +26,30 @@ from ..errors import ConfigError
 from ..gateways.roles import Application
 from ..gateways.wsgi import make_gateways
 from ..server.handover import Handover
+from ..server.listener import Listener
 from ..server.sockets import is_listening, listening, parse_address
 from ..server.start import announce, run
 from ..server.worker import Worker
 from ..supervisor.board import LAYOUT, Board
-from ..supervisor.image import Image, KeptSocket
+from ..supervisor.image import Image, KeptSocket, State
+from ..supervisor.interface import Place
 from ..supervisor.notify import Notifier
 from ..supervisor.pidfile import pid_file
-from ..supervisor.plan import Planner, slots_for
-from ..supervisor.posix import Place, Supervisor
+from ..supervisor.plan import INTERRUPTED, Planner, slots_for
+from ..supervisor.posix import Supervisor
 from ..supervisor.privileges import privileges
-from .load import load, prepare
+from .early import EndedEarly, starting
+from .load import LoadError, load, prepare
 from .logs import configure_logging, reopen_logs
-from .sockets import Sockets, pool_sockets
+from .sockets import Sockets, check_status, kept, pool_sockets, status_socket
 
 log = logging.getLogger("fcgikit.supervisor")
 
 ROOM = 256
 """Workers the board has room for, at least: it takes memory only where it is written."""
+
+LATE = ("ipaddress", "random", "tempfile", "urllib.parse")
+"""What serving imports where it is needed, so that a start is fast."""
 
 
 def served_here(config: Config) -> bool:
@@ -59,6 +70,8 @@ def check(config: Config) -> None:
     _prepare(config)
     for address in config.bind:
         parse_address(address)
+    if config.status:
+        check_status(config.status)
     make_gateways(_load(config), config, multithread=config.threads > 1, multiprocess=True)
 
 
@@ -83,25 +96,83 @@ def run_pool(config: Config, reread: Callable[[Config], Config], image: Image) -
     in the supervisor as in every worker. Raises ``ConfigError`` and ``LoadError``.
     """
     _prepare(config)
+    try:
+        return _run(config, reread, image)
+    except EndedEarly as end:
+        log.info("%s before the start was complete: stopped", end.number.name)
+        return INTERRUPTED if end.number == signal.SIGINT else 0
+
+
+def go_on(
+    read: Callable[[], Config], reread: Callable[[Config], Config], image: Image, state: State
+) -> int:
+    """As :func:`run_pool`, in the place of the image before, whose state that is.
+
+    A service that runs does not end: if the new settings of *read* cannot work after all, the
+    workers of before serve on with theirs.
+    """
+    try:
+        config = read()
+        if served_here(config):
+            raise ConfigError("workers: to do without a supervisor needs a restart", "workers")
+        _prepare(config)
+    except Exception as error:
+        image.return_to_start()
+        with contextlib.suppress(Exception):
+            _prepare(state.config)
+        _tell(error)
+        return _run(state.config, reread, image, renew=False)
+    return _run(config, reread, image)
+
+
+def _run(
+    config: Config,
+    reread: Callable[[Config], Config],
+    image: Image,
+    *,
+    renew: bool = True,
+) -> int:
+    state = image.adopted
+    before = state.config if state else None
     notifier = Notifier()
-    first = image.adopted is None
-    inherited = first and on_fd_0(config)
-    with pool_sockets(config, image.adopted) as sockets, pid_file(config.pid):
-        pool = Pool(config, reread, image, sockets)
-        log.info("%s", _title(config))
-        if first:
-            announce(sockets.listeners, config)
-        if config.preload:
-            pool.preload()
-        gc.collect()
-        gc.freeze()  # a worker's collections would write to each object, and so copy its page
-        workers = None if image.adopted is None else image.adopted.workers
-        planner = Planner(config, pool.board.slots, workers, inherited=inherited)
-        outcome = Supervisor(planner, pool.board, pool, image, notifier).run()
+    inherited = state is None and on_fd_0(config)
+    with contextlib.ExitStack() as stack:
+        with starting(first=state is None):
+            sockets = stack.enter_context(pool_sockets(config, state))
+            status = stack.enter_context(status_socket(config, state))
+            pid_path = stack.enter_context(pid_file(config.pid, before.pid if before else None))
+            pool = Pool(config, reread, image, sockets, status, pid_path)
+            log.info("%s", _title(config))
+            if state is None:
+                announce(sockets.listeners, config)
+            if config.preload and renew:
+                renew = pool.preload(needed=state is None)
+            gc.collect()
+            gc.freeze()  # a worker's collections would write to each object, and so copy its page
+        planner = Planner(
+            config,
+            pool.board.slots,
+            state.workers if state else None,
+            before=before,
+            renew=renew,
+            inherited=inherited,
+        )
+        listener = status.socket if status else None
+        outcome = Supervisor(planner, pool.board, pool, image, notifier, listener).run()
         if isinstance(outcome, Place):
             return pool.work(outcome)
         log.info("stopped")
         return outcome
+
+
+def _tell(error: Exception) -> None:
+    """Log why the new image cannot do what it was started for."""
+    if isinstance(error, LoadError):
+        error.show()
+    elif isinstance(error, (ConfigError, click.ClickException)):
+        log.error("%s", error)
+    else:
+        log.error("the new image has failed", exc_info=error)
 
 
 def _title(config: Config) -> str:
@@ -120,6 +191,9 @@ def _prepare(config: Config) -> None:
     privileges(config)  # what cannot be shall fail now, rather than in each worker
     if config.preload or not config.chroot:
         prepare(config.chdir, config.pythonpath)
+    if config.chroot:
+        for name in LATE:  # they may be out of reach later
+            importlib.import_module(name)
     configure_logging(config)
 
 
@@ -146,11 +220,15 @@ class Pool:
         reread: Callable[[Config], Config],
         image: Image,
         sockets: Sockets,
+        status: Listener | None,
+        pid_path: str,
     ) -> None:
         self._config = config
         self._reread = reread
         self._image = image
         self._sockets = sockets
+        self._status = status
+        self._pid_path = pid_path
         self._apps: list[Application] | None = None
         state = image.adopted
         if state is None:
@@ -162,10 +240,19 @@ class Pool:
             readable = state.layout == LAYOUT
             self.board = Board(state.slots, state.board if readable else None)
 
-    def preload(self) -> None:
-        """Import the application for all workers. Raises ``LoadError``."""
-        self._apps = [load(name) for name in self._config.app]
-        configure_logging(self._config)
+    def preload(self, *, needed: bool) -> bool:
+        """Import the application for all workers; whether that is done. Raises ``LoadError``
+        where it is *needed*: there is nobody yet who could serve without."""
+        try:
+            apps = [load(name) for name in self._config.app]
+            configure_logging(self._config)
+        except Exception as error:
+            if needed:
+                raise
+            _tell(error)
+            return False
+        self._apps = apps
+        return True
 
     # -- for the supervisor -------------------------------------------------------------------
 
@@ -175,9 +262,16 @@ class Pool:
     def stop_listening(self) -> None:
         self._sockets.close()
 
-    def handover(self) -> tuple[int, int]:
+    def state(self) -> State:
         receiver, sender = self._handover
-        return receiver.fileno(), sender.fileno()
+        return State(
+            board=self.board.fd,
+            slots=self.board.slots,
+            sockets=tuple(self._sockets.kept()),
+            handover=(receiver.fileno(), sender.fileno()),
+            config=dataclasses.replace(self._config, pid=self._pid_path),
+            status=kept(self._status, self._config.status) if self._status else None,
+        )
 
     def read_settings(self) -> Config | None:
         try:
@@ -190,6 +284,11 @@ class Pool:
         self._config = config
         return config
 
+    def use_settings(self, config: Config) -> None:
+        self._config = config
+        with contextlib.suppress(ConfigError):  # it has worked before
+            configure_logging(config)
+
     def reopen_logs(self) -> None:
         reopen_logs()
 
@@ -197,7 +296,7 @@ class Pool:
 
     def work(self, place: Place) -> int:
         """Be the worker at *place* until told to leave; the exit status."""
-        for listener in self._sockets.listeners:
+        for listener in (*self._sockets.listeners, *([self._status] if self._status else ())):
             listener.path = ""  # the file is the supervisor's to remove
         faulthandler.enable()
         config = self._config

@@ -6,9 +6,11 @@ from typing import Any
 
 import click
 
+from ..config import Config
 from ..supervisor.image import Image
 from .options import ConfigCommand, settings_of, settings_options
-from .pool import check, run_here, run_pool, served_here
+from .pool import check, go_on, run_here, run_pool, served_here
+from .settings import Settings
 
 EXIT_STATUSES = {
     "0": "Stopped by a signal.",
@@ -83,12 +85,9 @@ def serve(check_config: bool, **_: Any) -> int:
     """
     image = Image()
     settings = settings_of(click.get_current_context())
-    config = settings.read()
-    if not config.app:
-        raise click.UsageError(
-            "which application? Name it here (fcgikit serve MODULE:APP), in the environment "
-            '(FCGIKIT_APP) or in a settings file (app = "MODULE:APP").'
-        )
+    if image.adopted is not None:
+        return go_on(lambda: _read(settings), settings.reread, image, image.adopted)
+    config = _read(settings)
     if check_config:
         check(config)
         click.echo(f"{', '.join(config.app)}: settings and application are fine")
@@ -96,3 +95,13 @@ def serve(check_config: bool, **_: Any) -> int:
     if served_here(config):
         return run_here(config)
     return run_pool(config, settings.reread, image)
+
+
+def _read(settings: Settings) -> Config:
+    config = settings.read()
+    if not config.app:
+        raise click.UsageError(
+            "which application? Name it here (fcgikit serve MODULE:APP), in the environment "
+            '(FCGIKIT_APP) or in a settings file (app = "MODULE:APP").'
+        )
+    return config

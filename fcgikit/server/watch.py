@@ -36,6 +36,8 @@ class Watch:
         self._slow = config.slow_request or inf
         self._timeout = config.timeout or inf
         self._give_up = give_up
+        self.slow_requests = 0
+        """How many have taken longer than ``slow_request``."""
         self._told: dict[int, ServerExchange] = {}  # by seat: it is in the slow log already
 
     def look(self, now: float) -> float:
@@ -57,6 +59,7 @@ class Watch:
             if self._told.get(seat.number) is not exchange:
                 if now >= began + self._slow:
                     self._told[seat.number] = exchange
+                    self.slow_requests += 1
                     _tell(seat, exchange, now - began, "still running (setting: slow_request)")
                 else:
                     again = min(again, began + self._slow)

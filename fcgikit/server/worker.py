@@ -286,7 +286,9 @@ class Worker:
         if self._slot is None and not limit:
             return inf
         if self._slot is not None:
-            self._slot.beat(now, self._loop.requests, self._loop.connections)
+            self._slot.beat(
+                now, self._loop.requests, self._loop.connections, self._watch.slow_requests
+            )
         if limit and resident_memory() > limit:
             self._wish(Report.MAX_MEMORY, "max_memory")
         return now + BEAT_INTERVAL

@@ -23,13 +23,13 @@ SEATS = 64
 LINE_SIZE = 200
 """Bytes kept of a request line."""
 
-_HEAD = struct.Struct("<qqdQQ")  # pid, generation, last beat, requests, connections
-_BEAT = struct.Struct("<dQQ")
+_HEAD = struct.Struct("<qqdQQQ")  # pid, generation, last beat, requests, connections, slow ones
+_BEAT = struct.Struct("<dQQQ")
 _BEAT_OFFSET = 16
 _SEAT = struct.Struct(f"<?7xd{LINE_SIZE}s")  # busy, since, request line
 _SLOT_SIZE = 64 + SEATS * _SEAT.size
 
-LAYOUT = f"1:{SEATS}:{LINE_SIZE}"
+LAYOUT = f"2:{SEATS}:{LINE_SIZE}"
 """Told to the program that replaces this one: a board of another layout is not for it."""
 
 
@@ -42,7 +42,7 @@ class Line:
         self._beat = start + _BEAT_OFFSET
         self._seats = [start + 64 + seat * _SEAT.size for seat in range(SEATS)]
         self._write = _SEAT.pack_into
-        _HEAD.pack_into(memory, start, os.getpid(), generation, 0.0, 0, 0)
+        _HEAD.pack_into(memory, start, os.getpid(), generation, 0.0, 0, 0, 0)
 
     def begin(self, seat: int, method: str, target: str, now: float) -> None:
         if seat < SEATS:
@@ -53,8 +53,8 @@ class Line:
         if seat < SEATS:
             self._memory[self._seats[seat]] = 0
 
-    def beat(self, now: float, requests: int, connections: int) -> None:
-        _BEAT.pack_into(self._memory, self._beat, now, requests, connections)
+    def beat(self, now: float, requests: int, connections: int, slow_requests: int) -> None:
+        _BEAT.pack_into(self._memory, self._beat, now, requests, connections, slow_requests)
 
 
 class Board:
@@ -79,20 +79,23 @@ class Board:
     def view(self, slot: int, now: float | None = None) -> View:
         """What the slot says now. A worker that has not beaten yet has a beat age of 0."""
         head = slot * _SLOT_SIZE
-        _, _, beat, requests, connections = _HEAD.unpack_from(self._memory, head)
+        _, _, beat, requests, connections, slow_requests = _HEAD.unpack_from(self._memory, head)
         return View(
             slot=slot,
             busy=len(self._busy(slot)),
             requests=requests,
             connections=connections,
             beat_age=_age(beat, now) if beat else 0.0,
+            slow_requests=slow_requests,
         )
 
     def running(self, slot: int, now: float | None = None) -> tuple[str, ...]:
         """The requests that the slot's worker runs: ``GET /report for 12.3 s``."""
-        return tuple(
-            f"{_printable(line)} for {_age(since, now):.1f} s" for since, line in self._busy(slot)
-        )
+        return tuple(f"{line} for {age:.1f} s" for line, age in self.requests(slot, now))
+
+    def requests(self, slot: int, now: float | None = None) -> list[tuple[str, float]]:
+        """The requests that the slot's worker runs, and for how many seconds each."""
+        return [(_printable(line), _age(since, now)) for since, line in self._busy(slot)]
 
     def _busy(self, slot: int) -> list[tuple[float, bytes]]:
         first = slot * _SLOT_SIZE + 64

@@ -11,8 +11,9 @@ import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
+from ..config import DEFAULT, Config
 from .board import LAYOUT
 from .messages import Adopted
 from .notify import VARIABLES
@@ -26,7 +27,7 @@ ADOPT = "FCGIKIT_ADOPT"
 _CONSUMED = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")  # such sockets are in the note
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class KeptSocket:
     """A listening socket: the address it was asked for by, and what the server knows of it."""
 
@@ -38,14 +39,20 @@ class KeptSocket:
     inode: tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class State:
-    """All that a new image of this process takes over. Descriptors are numbers."""
+    """All that a new image of this process takes over. Descriptors are numbers.
+
+    *config* are the settings that have worked so far; names in them are absolute. *status* is
+    the socket that tells the status.
+    """
 
     board: int
     slots: int
     sockets: tuple[KeptSocket, ...]
     handover: tuple[int, int]
+    config: Config = DEFAULT
+    status: KeptSocket | None = None
     workers: tuple[Adopted, ...] = ()
     channels: tuple[int, ...] = ()  # our end of each worker's, in the same order
     signals: tuple[int, ...] = ()  # heard, and not yet acted upon
@@ -56,6 +63,8 @@ class State:
         yield self.board
         yield from self.handover
         yield from (one.fd for one in self.sockets)
+        if self.status:
+            yield self.status.fd
         yield from self.channels
 
     def to_json(self) -> str:
@@ -68,18 +77,34 @@ class State:
         import json
 
         told = json.loads(text)
-        sockets = [{**one, "inode": tuple(one["inode"])} for one in told["sockets"]]
         return cls(
             board=told["board"],
             slots=told["slots"],
-            sockets=tuple(KeptSocket(**one) for one in sockets),
+            sockets=tuple(map(_socket, told["sockets"])),
             handover=(told["handover"][0], told["handover"][1]),
+            config=_config(told.get("config", {})),
+            status=_socket(told["status"]) if told.get("status") else None,
             workers=tuple(Adopted(**one) for one in told["workers"]),
             channels=tuple(told["channels"]),
             signals=tuple(told["signals"]),
             pid=told["pid"],
             layout=told["layout"],
         )
+
+
+def _socket(told: dict[str, Any]) -> KeptSocket:
+    return KeptSocket(**{**told, "inode": tuple(told["inode"])})
+
+
+def _config(told: dict[str, Any]) -> Config:
+    """The settings of the image before, as far as this version knows them."""
+    known = {field.name for field in dataclasses.fields(Config)}
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in told.items()
+        if name in known
+    }
+    return Config(**values)
 
 
 class Image:
@@ -109,6 +134,7 @@ class Image:
             cwd=self._directory,
             env=environ,
             stdin=subprocess.DEVNULL,
+            process_group=0,  # a terminal's Ctrl-C is not for it: we end it, with all it started
         )
 
     def replace(self, state: State) -> NoReturn:

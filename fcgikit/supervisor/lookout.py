@@ -32,7 +32,9 @@ class Lookout:
         self._pause = LOOK_EVERY
         self._rate = 1  # workers that may be started this time
         self._watching = False
-        self._told_full = False
+        self._full = False
+        self.times_full = 0
+        """How often more workers were needed than there may be."""
 
     @property
     def wake_at(self) -> float:
@@ -79,10 +81,11 @@ class Lookout:
         pool = self._pool
         load = pool.load()
         full = spares.full(pool.config, load, pool.most)
-        if full and not self._told_full:
+        if full and not self._full:
+            self.times_full += 1
             text = f"{count(pool.most)} are the most there may be, and too few are free"
             pool.log(logging.WARNING, f"{text} (setting: workers)")
-        self._told_full = full or (self._told_full and load.total >= pool.most)
+        self._full = full or (self._full and load.total >= pool.most)
 
     def _keep_spares(self) -> None:
         pool = self._pool

@@ -17,14 +17,14 @@ from ..orders import Order, Report
 # -- in: what has happened ------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Signalled:
     """A signal has come to the supervisor."""
 
     number: signal.Signals
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Spawned:
     """A worker's process is there; it has still to load the application."""
 
@@ -32,7 +32,7 @@ class Spawned:
     pid: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reported:
     """A worker says something of itself."""
 
@@ -40,7 +40,7 @@ class Reported:
     report: Report
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Ended:
     """A worker is gone, or could not be forked. *status* as ``os.waitstatus_to_exitcode``
     gives it: negative for a signal. *running* names the requests it was working on, as the
@@ -51,7 +51,7 @@ class Ended:
     running: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class View:
     """What the board says of one worker."""
 
@@ -60,30 +60,31 @@ class View:
     requests: int  # served so far
     connections: int  # open, at the last beat
     beat_age: float  # seconds since its last sign of life
+    slow_requests: int = 0  # so far
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Waiting:
     """A connection waits to be accepted. Told only while :class:`Watch` asks for it."""
 
     views: tuple[View, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Ticked:
     """Time has passed: :attr:`Planner.wake_at <fcgikit.supervisor.plan.Planner>` is reached."""
 
     views: tuple[View, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SettingsRead:
     """The answer to :class:`ReadSettings`: the new settings, ``None`` if they cannot work."""
 
     config: Config | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ImageChecked:
     """The answer to :class:`CheckImage`: the exit status of the trial."""
 
@@ -104,7 +105,7 @@ Input: TypeAlias = (
 # -- out: what shall be done ----------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Spawn:
     """Fork a worker for a free slot."""
 
@@ -112,7 +113,7 @@ class Spawn:
     generation: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Give:
     """Give a worker an order."""
 
@@ -120,7 +121,7 @@ class Give:
     order: Order
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Kill:
     """Send a worker a signal that it cannot overhear: it has not obeyed an order in time."""
 
@@ -128,36 +129,36 @@ class Kill:
     number: signal.Signals
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Watch:
     """Tell, or do not tell any more, when a connection waits to be accepted."""
 
     wanted: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ReadSettings:
     """Read the settings again, for a reload."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class UseSettings:
     """Return to these settings: a reload has been given up."""
 
     config: Config
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ReopenLogs:
     """Open the supervisor's own log files again."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CheckImage:
     """Start this program anew beside us, only to see whether it would start."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Adopted:
     """A worker that the image before has left to the next one."""
 
@@ -167,14 +168,14 @@ class Adopted:
     phase: str  # name of a states.Phase
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ReExec:
     """Replace this process by a new image of itself, which adopts sockets and these workers."""
 
     workers: tuple[Adopted, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Notify:
     """Tell the service manager: ``ready``, ``reloading``, ``stopping``, or with an empty
     *state* only a status text."""
@@ -183,7 +184,7 @@ class Notify:
     status: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Log:
     """A line for the log; *level* as in :mod:`logging`."""
 
@@ -191,7 +192,7 @@ class Log:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Exit:
     """All is done; leave with this status."""
 
@@ -212,3 +213,29 @@ Command: TypeAlias = (
     | Log
     | Exit
 )
+
+
+# -- what is known --------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Member:
+    """A worker, as the planner knows it."""
+
+    slot: int
+    pid: int
+    generation: int
+    phase: str  # name of a states.Phase
+    born: float  # time.monotonic(); when it was adopted, if it was
+
+
+@dataclass(slots=True)
+class Overview:
+    """The pool, as the planner knows it."""
+
+    state: str  # name of a states.State
+    generation: int
+    config: Config
+    most: int  # workers there may be
+    times_full: int  # more were needed than that
+    workers: tuple[Member, ...]

@@ -3,35 +3,57 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from collections.abc import Iterator
 
 from ..errors import ConfigError
 
+log = logging.getLogger("fcgikit.supervisor")
+
 
 @contextlib.contextmanager
-def pid_file(path: str) -> Iterator[None]:
+def pid_file(path: str, before: str | None = None) -> Iterator[str]:
     """Our number in the file *path* for as long as the block runs; nothing for an empty path.
+    The block gets the absolute path.
 
     A file that a dead process has left is replaced. Raises ``ConfigError`` when a process that
     lives has its number there, or when the file cannot be written.
+
+    *before* is the file of the image before this one, empty if it had none. It is removed when
+    *path* is another one; but if *path* cannot be had, the service goes on with it.
     """
-    if not path:
-        yield
-        return
-    path, pid = os.path.abspath(path), os.getpid()
-    holder = _holder(path)
+    pid = os.getpid()
+    path = os.path.abspath(path) if path else ""
+    try:
+        _take(path, pid)
+    except ConfigError as error:
+        if before is None:
+            raise
+        log.error("%s", error)
+        path = before
+    if before and before != path:
+        _remove(before, pid)
+    try:
+        yield path
+    finally:
+        if os.getpid() == pid:  # and this is no worker, forked meanwhile
+            _remove(path, pid)
+
+
+def _take(path: str, pid: int) -> None:
+    holder = _holder(path) if path else pid
     if holder != pid:  # it is ours already when this program has replaced itself
         if holder and _lives(holder):
             message = f"pid {path}: process {holder} lives and has its number there"
             raise ConfigError(message, "pid")
         _write(path, pid)
-    try:
-        yield
-    finally:
-        if os.getpid() == pid == _holder(path):  # and this is no worker, forked meanwhile
-            with contextlib.suppress(OSError):
-                os.unlink(path)
+
+
+def _remove(path: str, pid: int) -> None:
+    if path and _holder(path) == pid:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
 
 
 def _holder(path: str) -> int:

@@ -31,7 +31,9 @@ from .messages import (
     Give,
     ImageChecked,
     Input,
+    Member,
     Notify,
+    Overview,
     ReopenLogs,
     Reported,
     SettingsRead,
@@ -74,8 +76,10 @@ class Planner:
     Call :meth:`handle` with whatever happens, and with :class:`Ticked` at :attr:`wake_at`.
     *now* is ``time.monotonic()``.
 
-    *adopted* are the workers of the image before (``ReExec.workers``), ``None`` at a first start.
-    *inherited* says that the socket came on fd 0: then SIGUSR1 stops, as in libfcgi's tradition.
+    *adopted* are the workers of the image before (``ReExec.workers``), ``None`` at a first start;
+    *before* are its settings, to return to. The workers are replaced, unless without *renew* they
+    go on, because new ones could not start. *inherited* says that the socket came on fd 0: then
+    SIGUSR1 stops, as in libfcgi's tradition.
     """
 
     def __init__(
@@ -84,12 +88,15 @@ class Planner:
         slots: int,
         adopted: tuple[Adopted, ...] | None = None,
         *,
+        before: Config | None = None,
+        renew: bool = True,
         inherited: bool = False,
     ) -> None:
         self._pool = Pool(config, slots)
-        self._reload = Reload(self._pool)
+        self._reload = Reload(self._pool, before or config)
         self._lookout = Lookout(self._pool)
         self._adopted = adopted
+        self._renew = renew
         self._inherited = inherited
         self._begun = False
         self._exited = False
@@ -110,6 +117,18 @@ class Planner:
             return 0.0
         deadlines = [worker.deadline for worker in self._pool.roster]
         return min(self._lookout.wake_at, self._pool.next_spawn, *deadlines)
+
+    def overview(self) -> Overview:
+        """What is known of the pool."""
+        pool = self._pool
+        return Overview(
+            pool.state.name,
+            pool.generation,
+            pool.config,
+            pool.most,
+            self._lookout.times_full,
+            tuple(Member(w.slot, w.pid, w.generation, w.phase.name, w.born) for w in pool.roster),
+        )
 
     def handle(self, input: Input, now: float) -> list[Command]:
         """What shall be done, in this order, now that *input* has happened."""
@@ -138,7 +157,7 @@ class Planner:
             self._pool.size()
             self._pool.log(logging.INFO, f"starting {count(self._pool.wanted)}")
         else:
-            self._reload.adopt(self._adopted)
+            self._reload.adopt(self._adopted, renew=self._renew)
 
     def _hear(self, input: Input) -> None:
         roster = self._pool.roster

@@ -14,18 +14,19 @@ import signal
 import socket
 import time
 from collections import deque
-from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from math import inf
 from types import FrameType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from ..config import Config
 from ..orders import Order, Report
-from .board import Board, Line
-from .channel import SupervisorEnd, WorkerEnd, channel
-from .image import Image, KeptSocket, State
+from .board import Board
+from .channel import SupervisorEnd, channel
+from .desk import Desk
+from .image import Image, State
+from .interface import Host, Place, Plan
 from .messages import (
     Adopted,
     CheckImage,
@@ -47,10 +48,13 @@ from .messages import (
     Spawn,
     Spawned,
     Ticked,
+    UseSettings,
+    View,
     Waiting,
     Watch,
 )
 from .notify import Notifier
+from .status import Status
 
 if TYPE_CHECKING:
     import subprocess
@@ -76,46 +80,6 @@ _DEFAULT_IN_WORKERS = (signal.SIGTERM, signal.SIGTTIN, signal.SIGTTOU, signal.SI
 they are sent to whole process groups and meant for the supervisor."""
 
 
-class Plan(Protocol):
-    """The planner: see ``plan.py``."""
-
-    @property
-    def wake_at(self) -> float:
-        """When it wants to be told that time has passed."""
-
-    def handle(self, input: Input, now: float) -> Iterable[Command]:
-        """What to do about it."""
-
-
-class Host(Protocol):
-    """What the supervisor does not know itself: settings, sockets and logs."""
-
-    def sockets(self) -> list[KeptSocket]:
-        """The listening sockets."""
-
-    def stop_listening(self) -> None:
-        """Close the listening sockets: the whole service stops."""
-
-    def handover(self) -> tuple[int, int]:
-        """The pair that connections are handed over by."""
-
-    def read_settings(self) -> Config | None:
-        """Read the settings anew, and use them from now on; ``None`` if they cannot work."""
-
-    def reopen_logs(self) -> None:
-        """Open our own log files anew."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a new worker finds itself: its slot, and how it reaches its supervisor."""
-
-    slot: int
-    generation: int
-    superior: WorkerEnd
-    line: Line
-
-
 @dataclass(slots=True)
 class _Child:
     pid: int
@@ -125,7 +89,10 @@ class _Child:
 
 
 class Supervisor:
-    """Performs for *planner* until it says ``Exit``."""
+    """Performs for *planner* until it says ``Exit``; *listener* is where the status is asked for.
+
+    What the selector has to say of a socket is said to the function it has as ``data``.
+    """
 
     def __init__(
         self,
@@ -134,6 +101,7 @@ class Supervisor:
         host: Host,
         image: Image,
         notifier: Notifier,
+        listener: socket.socket | None = None,
     ) -> None:
         self._planner = planner
         self._board = board
@@ -147,8 +115,10 @@ class Supervisor:
         self._receiver, self._sender = socket.socketpair()
         self._receiver.setblocking(False)
         self._sender.setblocking(False)
-        self._selector.register(self._receiver, selectors.EVENT_READ)
+        self._selector.register(self._receiver, selectors.EVENT_READ, self._hear)
         self._watched: list[int] = []
+        self._status = Status()
+        self._desk = Desk(listener, self._selector, self._document) if listener else None
         if image.adopted:
             self._adopt(image.adopted)
 
@@ -175,10 +145,8 @@ class Supervisor:
         signal.set_wakeup_fd(-1)
         for number, handler in before.items():
             signal.signal(number, handler)
+        self._end_trial()
         self._close()
-        if self._trial:
-            self._trial.kill()
-            self._trial.wait()
         return outcome
 
     # -- out: commands ------------------------------------------------------------------------
@@ -207,6 +175,8 @@ class Supervisor:
                 self._watch(wanted)
             case ReadSettings():
                 self._inputs.append(SettingsRead(self._host.read_settings()))
+            case UseSettings(config):
+                self._host.use_settings(config)
             case ReopenLogs():
                 self._host.reopen_logs()
             case CheckImage():
@@ -274,10 +244,13 @@ class Supervisor:
 
     def _keep(self, slot: int, child: _Child) -> None:
         self._children[slot] = child
-        self._selector.register(child.channel, selectors.EVENT_READ, slot)
+        heard = partial(self._listen, slot)
+        self._selector.register(child.channel, selectors.EVENT_READ, heard)
 
     def _close(self) -> None:
         """Let go of all that only the supervisor needs."""
+        if self._desk:
+            self._desk.close()
         self._selector.close()
         self._receiver.close()
         self._sender.close()
@@ -289,7 +262,7 @@ class Supervisor:
             self._selector.unregister(fd)
         self._watched = [one.fd for one in self._host.sockets()] if wanted else []
         for fd in self._watched:
-            self._selector.register(fd, selectors.EVENT_READ)
+            self._selector.register(fd, selectors.EVENT_READ, self._told_of_connection)
 
     # -- in: what happens ---------------------------------------------------------------------
 
@@ -302,25 +275,37 @@ class Supervisor:
         wake_at = min(self._planner.wake_at, self._notifier.wake_at)
         timeout = None if wake_at == inf else max(0.0, wake_at - now)
         for key, _ in self._selector.select(timeout):
-            if key.fileobj is self._receiver:
-                self._hear()
-            elif key.data is not None:
-                self._listen(key.data)
-            else:
-                self._inputs.append(Waiting())
+            key.data()
         now = time.monotonic()
         self._notifier.beat(now)
         if now >= self._planner.wake_at:
-            self._inputs.append(Ticked(tuple(map(self._board.view, sorted(self._children)))))
+            self._inputs.append(Ticked(self._views()))
+
+    def _views(self) -> tuple[View, ...]:
+        return tuple(map(self._board.view, sorted(self._children)))
+
+    def _document(self) -> bytes:
+        overview = self._planner.overview()
+        return self._status.document(overview, self._board, self._host.sockets())
+
+    def _told_of_connection(self) -> None:
+        self._inputs.append(Waiting(self._views()))
 
     def _hear(self) -> None:
         """Signals."""
-        numbers = self._receiver.recv(256)
-        for number in numbers:
-            if number == signal.SIGCHLD:
-                self._reap()
-            else:
-                self._inputs.append(Signalled(signal.Signals(number)))
+        if signal.SIGCHLD in self._take_signals():
+            self._reap()
+
+    def _take_signals(self) -> bytes:
+        """Make inputs of the signals that have come, but for SIGCHLD; all their numbers."""
+        try:
+            numbers = self._receiver.recv(4096)
+        except BlockingIOError:
+            return b""
+        self._inputs.extend(
+            Signalled(signal.Signals(number)) for number in numbers if number != signal.SIGCHLD
+        )
+        return numbers
 
     def _listen(self, slot: int) -> None:
         """A worker's words."""
@@ -348,17 +333,28 @@ class Supervisor:
                     self._selector.unregister(child.channel)
                 child.channel.close()
                 del self._children[slot]
+                self._status.gone(self._board.view(slot))
                 code = os.waitstatus_to_exitcode(status)
                 self._inputs.append(Ended(slot, code, self._board.running(slot)))
 
     # -- a new image of ourselves -------------------------------------------------------------
 
     def _start_trial(self) -> None:
+        self._end_trial()  # an earlier one, of which nobody wants to know any more
         try:
             self._trial = self._image.trial()
         except OSError as error:
             log.error("cannot start this program anew: %s", error)
             self._inputs.append(ImageChecked(os.EX_OSERR))
+        else:
+            log.info("process %d tries whether a new image would start", self._trial.pid)
+
+    def _end_trial(self) -> None:
+        if self._trial:
+            with suppress(ProcessLookupError):
+                os.killpg(self._trial.pid, signal.SIGKILL)
+            self._trial.wait()
+            self._trial = None
 
     def _look_at_trial(self) -> None:
         status = self._trial.poll() if self._trial else None
@@ -368,26 +364,20 @@ class Supervisor:
 
     def _become_new(self, workers: tuple[Adopted, ...]) -> None:
         # From here on signals wait for the new image; those that were heard go into the note.
+        # Who has ended it learns by itself.
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        try:
-            heard = self._receiver.recv(4096)
-        except BlockingIOError:
-            heard = b""
+        self._take_signals()
         workers = tuple(one for one in workers if one.slot in self._children)
-        state = State(
-            board=self._board.fd,
-            slots=self._board.slots,
-            sockets=tuple(self._host.sockets()),
-            handover=self._host.handover(),
+        state = replace(
+            self._host.state(),
             workers=workers,
             channels=tuple(self._children[one.slot].channel.fileno() for one in workers),
-            signals=tuple(number for number in heard if number != signal.SIGCHLD),
+            signals=tuple(int(one.number) for one in self._inputs if isinstance(one, Signalled)),
         )
         try:
             self._image.replace(state)
         except OSError as error:
             log.error("cannot become a new image of this program: %s", error)
-            self._inputs.extend(Signalled(signal.Signals(number)) for number in state.signals)
             self._reap()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 

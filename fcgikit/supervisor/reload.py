@@ -18,9 +18,9 @@ class Reload:
     in nobody's way.
     """
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, before: Config) -> None:
         self._pool = pool
-        self._before = pool.config  # what to return to when the reload fails
+        self._before = before  # what to return to when the reload fails
         self._reading = False
         self._again = False  # a signal has come too early
         self._checking = False
@@ -126,8 +126,8 @@ class Reload:
             pool.log(logging.INFO, "starting the new image")
             pool.do(ReExec(pool.roster.adoptable()))
 
-    def adopt(self, workers: tuple[Adopted, ...]) -> None:
-        """Take over the workers of the image before, to replace them all."""
+    def adopt(self, workers: tuple[Adopted, ...], *, renew: bool) -> None:
+        """Take over the workers of the image before; with *renew*, to replace them all."""
         pool = self._pool
         for adopted in workers:
             worker = pool.roster.adopt(adopted, pool.now)
@@ -139,3 +139,5 @@ class Reload:
         pool.enter(State.RUNNING)
         pool.do(Notify("reloading"))
         self.replace_all()
+        if not renew:
+            self.abandon("the new image cannot start workers")

@@ -27,7 +27,9 @@ class Line:
     def end(self, seat: int) -> None:
         del self.running[seat]
 
-    def beat(self, now: float, requests: int, connections: int) -> None:
+    def beat(
+        self, now: float, requests: int, connections: int, slow_requests: int
+    ) -> None:
         raise AssertionError("that is the main thread's")
 
 

@@ -393,7 +393,9 @@ class Line:
     def end(self, seat: int) -> None:
         pass
 
-    def beat(self, now: float, requests: int, connections: int) -> None:
+    def beat(
+        self, now: float, requests: int, connections: int, slow_requests: int
+    ) -> None:
         self.beats.put((requests, connections))
 
 

@@ -31,7 +31,7 @@ def test_an_empty_slot(board: Board) -> None:
 
 def test_what_a_worker_does_is_seen(board: Board) -> None:
     line = board.line(2, generation=1)
-    line.beat(100.0, 17, 3)
+    line.beat(100.0, 17, 3, 0)
     line.begin(0, "GET", "/report?year=1", 90.0)
     line.begin(3, "POST", "/upload", 99.5)
     view = board.view(2, now=102.5)
@@ -54,7 +54,7 @@ def test_a_shorter_line_leaves_nothing_of_a_longer_one(board: Board) -> None:
 
 def test_a_cleared_slot_is_empty(board: Board) -> None:
     line = board.line(1, 1)
-    line.beat(1.0, 2, 3)
+    line.beat(1.0, 2, 3, 0)
     line.begin(0, "GET", "/", 1.0)
     board.clear(1)
     assert board.view(1) == Board.view(board, 1, now=math.inf)
@@ -79,7 +79,7 @@ def test_threads_without_a_seat_write_nowhere(board: Board) -> None:
 
 def test_time_that_runs_backwards_is_no_time(board: Board) -> None:
     line = board.line(0, 1)
-    line.beat(50.0, 0, 0)
+    line.beat(50.0, 0, 0, 0)
     assert board.view(0, now=40.0).beat_age == 0.0
 
 
@@ -87,14 +87,14 @@ def test_another_process_writes_and_we_read(board: Board) -> None:
     pid = os.fork()
     if pid == 0:
         line = board.line(3, 7)
-        line.beat(1.0, 5, 6)
+        line.beat(1.0, 5, 6, 0)
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert board.view(3, 1.0).requests == 5
 
 
 def test_the_next_image_reads_the_same_memory(board: Board) -> None:
-    board.line(1, 1).beat(1.0, 9, 0)
+    board.line(1, 1).beat(1.0, 9, 0, 0)
     again = Board(4, os.dup(board.fd))
     assert again.view(1, 1.0).requests == 9
     again.close()

@@ -99,7 +99,7 @@ class World(RuleBasedStateMachine):
 
     @rule()
     def wait(self) -> None:
-        self.hear(Waiting())
+        self.hear(Waiting(tuple(self.book.views.values())))
 
     @rule(chosen=SETTINGS | st.none())
     def read(self, chosen: dict[str, Any] | None) -> None:

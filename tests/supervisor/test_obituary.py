@@ -21,4 +21,5 @@ def test_all_that_was_running_is_named() -> None:
 
 def test_nobody_is_promised_who_will_not_come() -> None:
     worker = Worker(0, 1, 0.0, pid=7)
-    assert obituary(worker, 3, (), None) == "worker 7 has exited with status 3 before it could serve"
+    said = obituary(worker, 3, (), None)
+    assert said == "worker 7 has exited with status 3 before it could serve"

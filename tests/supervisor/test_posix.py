@@ -14,7 +14,8 @@ import pytest
 from fcgikit.config import Config
 from fcgikit.orders import Order, Report
 from fcgikit.supervisor.board import Board
-from fcgikit.supervisor.image import Image, KeptSocket
+from fcgikit.supervisor.image import Image, KeptSocket, State
+from fcgikit.supervisor.interface import Place
 from fcgikit.supervisor.messages import (
     Adopted,
     Command,
@@ -24,6 +25,7 @@ from fcgikit.supervisor.messages import (
     Input,
     Kill,
     Notify,
+    Overview,
     ReadSettings,
     ReExec,
     Reported,
@@ -36,7 +38,7 @@ from fcgikit.supervisor.messages import (
     Watch,
 )
 from fcgikit.supervisor.notify import Notifier
-from fcgikit.supervisor.posix import Place, Supervisor
+from fcgikit.supervisor.posix import Supervisor
 
 Answer = Callable[[Input], Iterable[Command]]
 
@@ -57,11 +59,15 @@ class Script:
             return self._first
         return self._answer(input)
 
+    def overview(self) -> Overview:
+        return Overview("RUNNING", 1, Config(), 1, 0, ())
+
 
 class Surroundings:
     def __init__(self) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.listening = True
+        self.used: Config | None = None
 
     def sockets(self) -> list[KeptSocket]:
         fd = self.listener.fileno()
@@ -70,11 +76,15 @@ class Surroundings:
     def stop_listening(self) -> None:
         self.listening = False
 
-    def handover(self) -> tuple[int, int]:
-        return self.listener.fileno(), self.listener.fileno()
+    def state(self) -> State:
+        fd = self.listener.fileno()
+        return State(board=fd, slots=4, sockets=(), handover=(fd, fd))
 
     def read_settings(self) -> Config | None:
         return None
+
+    def use_settings(self, config: Config) -> None:
+        self.used = config
 
     def reopen_logs(self) -> None:
         return None
@@ -228,14 +238,14 @@ def test_a_worker_holds_nothing_of_its_siblings(host: Surroundings) -> None:
 
 def test_connections_are_told_while_somebody_asks(host: Surroundings) -> None:
     def answer(input: Input) -> Iterable[Command]:
-        if input == Waiting():
+        if input == Waiting(()):
             return [Watch(False), ReadSettings()]
         return [Exit(0)] if input == SettingsRead(None) else []
 
     with socket.create_connection(host.listener.getsockname()):
         status, heard = perform(host, lambda place: 0, [Watch(True)], answer)
     assert status == 0
-    assert heard == [Waiting(), SettingsRead(None)]
+    assert heard == [Waiting(()), SettingsRead(None)]
 
 
 def test_who_stops_does_not_listen(host: Surroundings) -> None:
