@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import signal
@@ -44,6 +45,8 @@ class Commands(click.Group):
             if not COMMANDS[cmd_name] or error.name != COMMANDS[cmd_name]:
                 raise
             return _unavailable(cmd_name, error.name)
+        gc.freeze()
+        gc.enable()  # see __main__
         command = getattr(module, cmd_name)
         assert isinstance(command, click.Command)
         return command

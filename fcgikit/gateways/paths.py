@@ -9,8 +9,6 @@ Text here is bytes in latin-1 clothing: no case folding, no Unicode, equal lengt
 
 from __future__ import annotations
 
-from urllib.parse import unquote
-
 from ..errors import RequestRefused
 
 
@@ -52,7 +50,7 @@ def request_path(params: dict[str, str]) -> str:
         _, absolute, rest = target.partition("://")
         if absolute:
             target = "/" + rest.partition("/")[2]
-    return unquote(target, "latin-1")
+    return _decoded(target)
 
 
 def _as_sent(params: dict[str, str]) -> tuple[str, str]:
@@ -94,7 +92,15 @@ def _backend_path(filename: str) -> str:
     if filename.startswith("proxy:"):
         _, slash, path = filename.partition("://")[2].partition("/")
         filename = (slash + path).partition("?")[0]
-    return unquote(filename, "latin-1")
+    return _decoded(filename)
+
+
+def _decoded(path: str) -> str:
+    if "%" not in path:
+        return path
+    from urllib.parse import unquote  # late, for a fast start
+
+    return unquote(path, "latin-1")
 
 
 def _ends_with(script_name: str, path: str) -> bool:

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import grp
-import ipaddress
 import os
 import pwd
 import socket
 import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..config import Config
 from ..errors import ConfigError
 
+if TYPE_CHECKING:
+    import ipaddress  # late, because a Unix socket does without
+
 WEB_SERVER_ADDRS = "FCGI_WEB_SERVER_ADDRS"
 """Environment variable with the web servers' addresses. FastCGI 1.0 section 3.2."""
 
-Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
-Networks: TypeAlias = tuple[Network, ...]
+Network: TypeAlias = "ipaddress.IPv4Network | ipaddress.IPv6Network"
+Networks: TypeAlias = "tuple[Network, ...]"
 Accepted: TypeAlias = tuple[socket.socket, Any]
 """A connection, and its peer's address as the kernel tells it."""
 
@@ -135,6 +137,8 @@ def allowed_networks(sock: socket.socket, address: str, config: Config) -> tuple
 
 
 def _networks(setting: str, texts: Sequence[str]) -> Networks:
+    import ipaddress
+
     try:
         return tuple(ipaddress.ip_network(text) for text in texts)
     except ValueError as error:
@@ -143,6 +147,8 @@ def _networks(setting: str, texts: Sequence[str]) -> Networks:
 
 def _ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     """An address as IPv4 wherever it is one: a dual-stack socket names its peers ::ffff:a.b.c.d."""
+    import ipaddress
+
     address = ipaddress.ip_address(host)
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
         return address.ipv4_mapped

@@ -7,7 +7,6 @@ With several requests on one connection that would let one stall the others, so 
 
 from __future__ import annotations
 
-import tempfile
 from collections import deque
 from typing import IO
 
@@ -40,6 +39,8 @@ class Spool:
             self.in_memory += len(data)
             return
         if self._file is None:
+            import tempfile  # late: few need it, and it imports every compression there is
+
             self._file = tempfile.TemporaryFile(prefix="fcgikit-body-")  # noqa: SIM115
         self._file.seek(self._written)
         self._file.write(data)

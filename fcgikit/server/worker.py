@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import random
 import select
 import signal
 import socket
@@ -91,6 +90,8 @@ class Worker:
         self._reported: set[Report] = set()
         limit = config.max_requests
         if limit:
+            import random
+
             limit += random.randint(0, config.max_requests_jitter)
         self._seats = Seats(
             config.threads,

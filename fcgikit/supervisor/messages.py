@@ -3,6 +3,9 @@
 The planner (``plan.py``) turns inputs into commands and touches nothing else; the performer
 (``posix.py``) carries commands out and brings inputs. A worker is named by the number of its
 slot on the board; a slot is used again when its worker is gone.
+
+As with events, nobody changes a message after handing it on; frozen ones would take twice the
+time to import.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from ..config import Config
 from ..errors import ConfigError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Privileges:
     """What to become; ``None`` and ``""`` mean: as it is."""
 

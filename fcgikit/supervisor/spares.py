@@ -11,7 +11,7 @@ FASTEST: Final = 32
 """Most workers started in one second; php-fpm's FPM_MAX_SPAWN_RATE."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Load:
     """What the workers are doing."""
 
