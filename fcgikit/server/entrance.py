@@ -19,11 +19,15 @@ _CAPACITY = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
 
 
 class Entrance:
-    """Accepts from *doors* what *poller* reports, while fewer than *most* are inside."""
+    """Accepts what *poller* reports, while fewer than *most* are inside."""
 
-    def __init__(self, doors: list[Door], poller: Poller, most: int) -> None:
+    def __init__(
+        self, listeners: list[Listener], handover: Handover | None, poller: Poller, most: int
+    ) -> None:
         self.paused = False
-        self._doors = {door.socket.fileno(): door for door in doors}
+        self._doors: dict[int, Door] = {one.socket.fileno(): one for one in listeners}
+        if handover is not None:
+            self._doors[handover.socket.fileno()] = handover
         self._poller = poller
         self._most = most
         self._lock = threading.Lock()

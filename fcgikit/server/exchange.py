@@ -25,6 +25,7 @@ from ..events import (
     Role,
 )
 from ..protocols.cgi import refusal
+from ..protocols.interface import Connection
 from .spool import Spool
 
 if TYPE_CHECKING:
@@ -64,6 +65,11 @@ class ServerExchange:
             self._refuse_body()
 
     # -- the connection's side --------------------------------------------------------------
+
+    @property
+    def answered(self) -> bool:
+        """The end of the answer is out, or about to be."""
+        return self._ended
 
     @property
     def window_full(self) -> bool:
@@ -126,15 +132,10 @@ class ServerExchange:
         request_id = self.request.request_id
         reason, headers, body = refusal(status, explanation)
         with connection.lock:
-            self.given_up = self._ended = True
-            self._close_spools()
-            self.abort()
-            connection.notify_readers()
-            chapter = connection.chapter
-            if connection.exchanges.get(request_id) is not self or chapter is None:
-                return  # answered; only its thread is not done
             visible_end = self._visible_end()
-            del connection.exchanges[request_id]
+            chapter = self._take_over()
+            if chapter is None:
+                return  # answered; only its thread is not done
             answer = Response(request_id, status, reason, headers, body, complete=True)
             for event in (answer, visible_end):
                 try:
@@ -144,6 +145,41 @@ class ServerExchange:
                 if isinstance(event, CutOff):
                     connection.output.reset_on_close()
                 return
+
+    def turn_away(self, retry_after: int | None) -> None:
+        """End a request that no thread has begun: FCGI_OVERLOADED, without waiting for anybody.
+
+        With *retry_after*, in seconds, a 503 that says so comes before it.
+        """
+        connection = self.connection
+        request_id = self.request.request_id
+        events: list[Event] = [EndOfResponse(request_id, 0, ProtocolStatus.OVERLOADED)]
+        if retry_after is not None:
+            reason, headers, body = refusal(503, "too many requests at the moment")
+            headers.append(("Retry-After", str(retry_after)))
+            events.insert(0, Response(request_id, 503, reason, headers, body))
+        with connection.lock:
+            chapter = self._take_over()
+            if chapter is not None:
+                answer = [piece for event in events for piece in chapter.send(event)]
+                if not connection.output.reply(b"".join(answer)):
+                    connection.output.broken = True  # a peer that asks and does not read
+
+    def _take_over(self) -> Connection | None:
+        """With the lock held: end the request for its thread and our table.
+
+        Returns the chapter if that has not had an answer yet.
+        """
+        connection = self.connection
+        self.given_up = self._ended = True
+        self._close_spools()
+        self.abort()
+        connection.notify_readers()
+        request_id = self.request.request_id
+        if connection.exchanges.get(request_id) is not self:
+            return None
+        del connection.exchanges[request_id]
+        return connection.chapter
 
     def _visible_end(self) -> EndOfResponse | CutOff:
         """How to end an unfinished answer so that the front end sees it: rule R22.

@@ -57,9 +57,11 @@ class Leadership:
             self.hand_over(me)
         return now
 
-    def end(self, began: float) -> None:
-        """After an application that began at *began*."""
-        self._usual += (time.monotonic() - began - self._usual) / _MEMORY
+    def end(self, began: float) -> float:
+        """After an application that began at *began*. Returns how long it took."""
+        took = time.monotonic() - began
+        self._usual += (took - self._usual) / _MEMORY
+        return took
 
     def hand_over(self, me: int) -> None:
         """Let the standby lead, if *me* is the leader: *me* will be busy or wait."""

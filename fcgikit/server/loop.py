@@ -21,6 +21,7 @@ from ..config import Config
 from ..errors import ClientDisconnected
 from ..events import ProtocolStatus, Role
 from ..gateways.interface import Gateway
+from .admission import LOOK_INTERVAL, QUICK, Admission
 from .connection import ServerConnection
 from .entrance import Door, Entrance
 from .exchange import ServerExchange
@@ -29,6 +30,7 @@ from .leadership import Leadership
 from .listener import Listener
 from .poller import Poller, Report, best_poller
 from .seats import Seats
+from .table import Table
 
 log = logging.getLogger("fcgikit.server")
 
@@ -61,17 +63,18 @@ class Loop:
         self._poller = poller or best_poller()
         self._ended = self._poller.ended
         self.received = self._poller.received
-        self._alone = config.threads == 1
+        self._admission = Admission(config)
+        self._limited = self._admission.limited
+        self._alone = config.threads == 1 and not self._limited
         self._leadership = Leadership()
         self._ready: deque[ServerExchange] = deque()
         self._reported: deque[Report] = deque()
-        doors: list[Door] = [*listeners]
-        if handover is not None:
-            doors.append(handover)
-        self._entrance = Entrance(doors, self._poller, config.max_connections)
+        self._entrance = Entrance(listeners, handover, self._poller, config.max_connections)
         self._handover = handover
-        self._connections: dict[int, ServerConnection] = {}
+        self.table = Table()
         self._seats = seats or Seats(config.threads)
+        self._seats.noting |= self._limited
+        self._stale = self._limited  # what is found now may have waited, and its peer have left
         self._now = time.monotonic()
         self._housekeeping = threading.Lock()
         self._next_sweep = inf
@@ -96,12 +99,17 @@ class Loop:
                 if seats.noting:
                     seats.begin(seat, exchange, time.monotonic())
                 self._serve(exchange)
+                now = time.monotonic()
+                if now - self._now > QUICK:
+                    self._stale = True
+                self._now = now
             else:
                 began = lead.begin(me)
                 if seats.noting:
                     seats.begin(seat, exchange, began)
                 self._serve(exchange)
-                lead.end(began)
+                if lead.end(began) > QUICK:
+                    self._stale = True
             if seats.noting:
                 seats.end(seat)
 
@@ -121,6 +129,7 @@ class Loop:
     def give_up(self, exchange: ServerExchange, status: int, explanation: str) -> None:
         """Answer a request in place of its application, which is not listened to any more."""
         exchange.give_up(status, explanation)
+        self._admission.leave(exchange)
         self._now = time.monotonic()
         self._settle(exchange.connection)
 
@@ -130,6 +139,28 @@ class Loop:
             while True:
                 self.give_up(self._ready.popleft(), 503, "the server is being replaced")
 
+    def look_in(self, now: float) -> float:
+        """In place of the threads, if all are busy: receive, so that who is too much hears it.
+
+        When to do it again, ``inf`` for never. For a thread that runs no applications.
+        """
+        if not self._limited:
+            return inf
+        self._admission.tell()
+        if not self._seats.all_busy:
+            return now + LOOK_INTERVAL
+        self._now = now
+        self._reported.extend(self._poller.wait(0.0, _BATCH))
+        found = len(self._reported)
+        with suppress(IndexError):  # taken by a thread that has become free
+            for _ in range(found):
+                self._handle(*self._reported.popleft())
+        for exchange in self._admission.turn_away_late(self._ready):
+            self._serve(exchange)  # only its end
+        if found or self._ready:
+            self._poller.wake()  # that thread may have looked before there was anything
+        return now + LOOK_INTERVAL if found < 2 else now  # one is our own wake-up
+
     @property
     def requests(self) -> int:
         """Requests handed to an application so far."""
@@ -138,18 +169,7 @@ class Loop:
     @property
     def connections(self) -> int:
         """Connections that are open."""
-        return len(self._connections)
-
-    @property
-    def idle_connections(self) -> int:
-        """Connections without a request, which other workers could serve as well."""
-        return sum([one.idle and not one.exchanges for one in list(self._connections.values())])
-
-    @property
-    def running(self) -> list[ServerExchange]:
-        """The requests that applications are working on now, for the log."""
-        connections = list(self._connections.values())
-        return [exchange for one in connections for exchange in list(one.exchanges.values())]
+        return len(self.table)
 
     def close(self) -> None:
         """Release the poller; after every thread has left :meth:`run`."""
@@ -159,7 +179,7 @@ class Loop:
 
     def enqueue(self, exchanges: list[ServerExchange]) -> None:
         """Queue requests that somebody received who is busy with another one."""
-        self._ready.extend(exchanges)
+        self._ready.extend(self._admission.admit(exchanges))
         self._poller.wake()
 
     def report(self, connection: ServerConnection) -> None:
@@ -177,10 +197,10 @@ class Loop:
 
     def forget(self, connection: ServerConnection, *, given_away: bool = False) -> None:
         """A connection is about to be closed here."""
-        del self._connections[connection.fileno]
+        del self.table[connection.fileno]
         if connection.registered:
             (self._poller.release if given_away else self._poller.discard)(connection.fileno)
-        if self._entrance.paused or (self._draining and not self._connections):
+        if self._entrance.paused or (self._draining and not self.table):
             self._poller.wake()
 
     # -- finding the next request -------------------------------------------------------------
@@ -190,22 +210,37 @@ class Loop:
         while True:
             if self._ready:
                 try:
-                    return self._ready.popleft()
+                    exchange = self._ready.popleft()
                 except IndexError:  # another thread was faster
                     continue
+                if not self._stale or self._wanted(exchange):
+                    return exchange
+                self._serve(exchange)  # only its end
             if self._reported:
                 try:
                     fileno, bits = self._reported.popleft()
                 except IndexError:
                     continue
                 self._handle(fileno, bits)
-            elif self._draining and not self._connections:
+            elif self._draining and not self.table:
                 self._poller.wake()  # and so the next thread, and the last
                 return None
             else:
                 self._wait()
 
+    def _wanted(self, exchange: ServerExchange) -> bool:
+        """Whether a request that may have waited is still to be run; if not, it is marked so."""
+        if not exchange.connection.eof:
+            self._receive(exchange.connection)  # an abort, perhaps
+        return self._admission.wants(exchange)
+
     def _wait(self) -> None:
+        if self._stale and not self._limited:
+            self._stale = False
+            if reports := self._poller.wait(0.0, _BATCH):
+                self._stale = True  # until nothing is waiting any more
+                self._reported.extend(reports)
+                return
         timeout = None
         if self._next_sweep != inf:
             timeout = self._next_sweep - self._now
@@ -220,7 +255,7 @@ class Loop:
                 self._housekeeping.release()
 
     def _handle(self, fileno: int, bits: int) -> None:
-        connection = self._connections.get(fileno)
+        connection = self.table.get(fileno)
         if connection is not None:
             if bits & self._ended:
                 connection.ending = True
@@ -228,21 +263,19 @@ class Loop:
         elif (door := self._entrance.door(fileno)) is None:
             self._poller.woken()  # or it was closed since it was reported
             if self._entrance.paused:
-                self._entrance.resume(len(self._connections))
+                self._entrance.resume(len(self.table))
         elif not self._entrance.paused:
             self._accept(door)
 
     def _accept(self, door: Door) -> None:
-        accepted = self._entrance.accept(door, len(self._connections))
+        accepted = self._entrance.accept(door, len(self.table))
         if accepted is None:
             if self._entrance.paused:
                 with self._housekeeping:
                     self._next_sweep = min(self._next_sweep, self._now + SWEEP_INTERVAL)
             return
-        connection = ServerConnection(
-            *accepted, self._config, self, inherited=door.inherited
-        )
-        self._connections[connection.fileno] = connection
+        connection = ServerConnection(*accepted, self._config, self, inherited=door.inherited)
+        self.table[connection.fileno] = connection
         self._receive(connection)  # a front end has usually written already
 
     def _receive(self, connection: ServerConnection) -> bool:
@@ -256,6 +289,8 @@ class Loop:
                 ready += started
             if not connection.unreceived:
                 break
+        if self._limited:
+            ready = self._admission.admit(ready)
         if ready:
             connection.deadline = inf
             connection.arriving = False
@@ -301,6 +336,8 @@ class Loop:
 
     def answered(self, exchange: ServerExchange) -> None:
         """See interface.Owner."""
+        if self._limited:
+            self._admission.leave(exchange)
         connection = exchange.connection
         if connection.exchange_done(exchange) or self._draining:
             self._settle(connection)  # first, so that nobody waits for the end (rule R1)
@@ -313,11 +350,10 @@ class Loop:
 
     def _sweep(self) -> None:
         """End what has waited too long."""
-        self._entrance.resume(len(self._connections))
-        for connection in list(self._connections.values()):
-            if connection.deadline <= self._now:
-                self._expire(connection)
-        busy = self._connections or self._entrance.paused
+        self._entrance.resume(len(self.table))
+        for connection in self.table.overdue(self._now):
+            self._expire(connection)
+        busy = self.table or self._entrance.paused
         self._next_sweep = self._now + SWEEP_INTERVAL if busy else inf
 
     def _expire(self, connection: ServerConnection) -> None:
@@ -342,7 +378,7 @@ class Loop:
             self._draining = True
             self._entrance.close()
         self._now = time.monotonic()
-        for connection in list(self._connections.values()):
+        for connection in list(self.table.values()):
             if self.retiring:
                 self._part_with(connection)
             else:

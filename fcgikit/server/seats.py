@@ -77,6 +77,11 @@ class Seats:
         """Threads that may never be free again."""
         return sum([seat.stuck for seat in self.all])
 
+    @property
+    def all_busy(self) -> bool:
+        """Every thread runs a request. Known only while :attr:`noting`."""
+        return None not in [seat.exchange for seat in self.all]
+
     def begin(self, seat: Seat, exchange: ServerExchange, now: float) -> None:
         """Note what the seat's thread is going to run."""
         seat.began = now  # first: who finds the exchange believes it

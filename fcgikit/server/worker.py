@@ -182,7 +182,7 @@ class Worker:
             if now >= beat_at:
                 beat_at = self._beat(now)
             if now >= look_at:
-                look_at = self._watch.look(now)
+                look_at = min(self._watch.look(now), self._loop.look_in(now))
             if self._retiring:
                 self._retire(now)
             if self._only_stuck_threads_are_left():
@@ -261,7 +261,7 @@ class Worker:
     def _retire(self, now: float) -> None:
         """Give away what is idle by now; close it if nobody takes it."""
         self._loop.retire()
-        if now >= self._room_until and self._loop.idle_connections:
+        if now >= self._room_until and self._loop.table.idle:
             log.warning("no other worker takes our connections: closing those that are idle")
             self._stop("no room elsewhere")
 
@@ -277,7 +277,7 @@ class Worker:
                 self._stop("nothing can be served")
             return False
         self._loop.give_up_waiting()
-        return not self._loop.idle_connections
+        return not self._loop.table.idle
 
     # -- limits -------------------------------------------------------------------------------
 
@@ -326,7 +326,7 @@ class Worker:
 
     def _log_left(self, why: str, setting: str = "") -> None:
         """Say how many requests are lost, and let the exit status say so."""
-        left = len(self._loop.running)
+        left = len(self._loop.table.running)
         if left:
             self._status = 1
             hint = f" (setting: {setting})" if setting else ""

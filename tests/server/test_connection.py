@@ -249,7 +249,7 @@ def test_a_half_closed_connection_frees_its_slot_wherever_it_ends(
         with server.connect() as connection:
             connection.sendall(data)
             assert b"/half 12345" in wire.read_all(connection)
-        assert server.loop.running == []
+        assert server.loop.table.running == []
 
 
 @TRANSPORTS

@@ -22,7 +22,7 @@ class Hall:
     def __init__(self, most: int = 1) -> None:
         self.place = Place(Config())
         self.poller = EpollPoller()
-        self.entrance = Entrance([*self.place.listeners], self.poller, most)
+        self.entrance = Entrance(self.place.listeners, None, self.poller, most)
         self.caller = self.place.connect()
 
     def reported(self) -> list[int]:
