@@ -16,6 +16,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable
 
 import click
@@ -303,7 +304,8 @@ class Pool:
         if self._apps is None:
             self._image.return_to_start()
             _prepare(config)
-            importlib.invalidate_caches()
+            # importlib.invalidate_caches() would import a megabyte first (importlib.metadata).
+            sys.path_importer_cache.clear()
             apps = _load(config)
         else:
             apps = self._apps

@@ -11,8 +11,7 @@ import logging
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
-from typing import Any, TypeAlias
-from wsgiref.types import WSGIApplication
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..config import Config
 from ..errors import BodyTooLarge, ClientDisconnected, ConfigError, RequestError
@@ -25,6 +24,9 @@ from .heads import REASONS, check_headers, parse_status
 from .input import close_body, open_body, open_filter
 from .interface import Exchange, Gateway
 from .roles import Application, Authorizer, Filter
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
 
 _log = logging.getLogger("fcgikit.error")
 

@@ -6,9 +6,12 @@ from ...config import Config
 from ...events import Side
 from ..interface import Connection
 from .app_side import AppSide
-from .web_side import WebSide
 
 
 def FastCGIConnection(side: Side, config: Config) -> Connection:
     """A connection seen from *side*: the two share records and tables, not behaviour."""
-    return AppSide(config) if side is Side.APP else WebSide(config)
+    if side is Side.APP:
+        return AppSide(config)
+    from .web_side import WebSide  # late, as a server never needs it
+
+    return WebSide(config)

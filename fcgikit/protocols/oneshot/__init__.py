@@ -12,6 +12,5 @@ from __future__ import annotations
 
 from .app_side import AppSide
 from .codec import Codec, decimal, refusal, too_many_variables
-from .web_side import WebSide
 
-__all__ = ["AppSide", "Codec", "WebSide", "decimal", "refusal", "too_many_variables"]
+__all__ = ["AppSide", "Codec", "decimal", "refusal", "too_many_variables"]

@@ -12,7 +12,7 @@ from ...errors import LocalProtocolError, RemoteProtocolError
 from ...events import Side
 from .. import cgi
 from ..interface import Connection
-from ..oneshot import AppSide, WebSide, decimal, refusal, too_many_variables
+from ..oneshot import AppSide, decimal, refusal, too_many_variables
 from ..params import merge
 from ..stray import describe, guess
 
@@ -27,7 +27,11 @@ _SIZE = struct.Struct("<H")
 def UwsgiConnection(side: Side, config: Config) -> Connection:
     """A connection seen from *side*; it carries one request."""
     codec = UwsgiCodec()
-    return AppSide(codec, config) if side is Side.APP else WebSide(codec, config)
+    if side is Side.APP:
+        return AppSide(codec, config)
+    from ..oneshot.web_side import WebSide  # late, as a server never needs it
+
+    return WebSide(codec, config)
 
 
 class UwsgiCodec:
