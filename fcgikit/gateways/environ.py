@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..errors import RequestRefused
-from ..events import Role
+from ..events import AUTHORIZER, RESPONDER, Role
 from .paths import locate
 
 # HTTP_PROXY: a client's header would pass for the proxy setting of CGI programs (httpoxy).
@@ -21,7 +21,7 @@ _PATHS = ("REQUEST_URI", "DOCUMENT_URI", "SCRIPT_FILENAME", "PATH_TRANSLATED")
 
 
 def make_environ(
-    params: dict[str, Any], mount: str | None = None, role: Role = Role.RESPONDER
+    params: dict[str, Any], mount: str | None = None, role: Role = RESPONDER
 ) -> dict[str, Any]:
     """Make *params* the environ of a WSGI call, in place; the ``wsgi.*`` objects are not in it yet.
 
@@ -32,7 +32,7 @@ def make_environ(
     for name in _NEVER_PASSED:
         params.pop(name, None)
 
-    if role is not Role.AUTHORIZER:
+    if role is not AUTHORIZER:
         script_name, path_info = locate(params, mount)
         params["SCRIPT_NAME"] = script_name
         params["PATH_INFO"] = path_info
@@ -42,13 +42,14 @@ def make_environ(
         if name in params and "\0" in params[name]:
             raise RequestRefused(f"NUL in {name}")
 
-    if params.get("REQUEST_SCHEME") == "https" or params.get("HTTPS", "").lower() in ("on", "1"):
+    https = params.get("HTTPS")
+    if params.get("REQUEST_SCHEME") == "https" or (https and https.lower() in ("on", "1")):
         params["wsgi.url_scheme"] = "https"
     else:
         params["wsgi.url_scheme"] = "http"
-    server_name = params.get("SERVER_NAME", "")
-    if server_name[:1] in "_~*" or ":" in server_name:  # the empty string is in it, too
-        params["SERVER_NAME"] = _server_name(server_name, params.get("HTTP_HOST", ""))
+    server_name = params.get("SERVER_NAME")
+    if not server_name or server_name[0] in "_~*" or ":" in server_name:
+        params["SERVER_NAME"] = _server_name(server_name or "", params.get("HTTP_HOST", ""))
     if not params.get("SERVER_PORT"):
         params["SERVER_PORT"] = "443" if params["wsgi.url_scheme"] == "https" else "80"
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from ...config import Config
 from ...errors import LocalProtocolError, RemoteProtocolError, Scope
 from ...events import (
+    AUTHORIZER,
+    RESPONDER,
     Abort,
     Body,
     Closed,
@@ -43,6 +45,7 @@ from .records import (
     encode_unknown_type,
     frame_stream,
 )
+from .states import ABORT, BEGIN, DATA, DONE, PARAMS, SKIP, STDIN, TAKE, VIOLATION
 from .values import values_result
 
 _ROLES = {role.value: role for role in Role}
@@ -59,7 +62,7 @@ class OpenRequest:
         self.role = role
         self.keep_conn = keep_conn
         self.after_stream = states.AFTER_STREAM[role]
-        self.state: str = states.PARAMS
+        self.state: str = PARAMS
         self.answer: str = HEAD
         self.params: list[bytes] = []
         self.params_size = 0
@@ -137,7 +140,7 @@ class AppSide:
         events: list[Event] = []
         error = None
         for request_id, request in list(self._open.items()):
-            if request.state is states.PARAMS:
+            if request.state is PARAMS:
                 del self._open[request_id]
                 error = RemoteProtocolError("the connection ended before a request was complete")
             else:
@@ -153,12 +156,17 @@ class AppSide:
         fresh: Request | None = None  # the request whose body may still travel with it
         for type_, request_id, content in records:
             request = self._open.get(request_id)
+            state = IDLE if request is None else request.state
+            action = _ACTIONS[state].get(type_, SKIP)
             if request is None:
-                self._receive_unopened(type_, request_id, content, events)
-                continue
-            action = _ACTIONS[request.state].get(type_, states.SKIP)
-            if action is states.TAKE:
-                if request.state is states.PARAMS:
+                if request_id == fcgi.FCGI_NULL_REQUEST_ID:
+                    self._receive_management(type_, content)
+                elif action is BEGIN:
+                    self._begin(request_id, content, events)
+                elif request_id in self._late:
+                    self._skip_late(type_, request_id, content)
+            elif action is TAKE:
+                if state is PARAMS:
                     if not content:
                         fresh = self._start(request_id, request, events)
                         continue
@@ -170,30 +178,20 @@ class AppSide:
                     self._add_to(fresh, request, content, events)
                 else:
                     self._pass_on(request_id, request, content, events)
-            elif action is states.ABORT:
+            elif action is ABORT:
                 self._abort(request_id, request, events)
-            elif action is states.VIOLATION:
+            elif action is VIOLATION:
                 raise RemoteProtocolError(
                     f"{fcgi.RECORD_NAMES[type_]} for request {request_id}, "
-                    f"which is in state {request.state}"
+                    f"which is in state {state}"
                 )
-
-    def _receive_unopened(
-        self, type_: int, request_id: int, content: bytes, events: list[Event]
-    ) -> None:
-        """A record for an id that has no open request."""
-        if request_id == fcgi.FCGI_NULL_REQUEST_ID:
-            self._receive_management(type_, content)
-        elif _ACTIONS[IDLE].get(type_) is states.BEGIN:
-            self._begin(request_id, content, events)
-        elif request_id in self._late:
-            self._skip_late(type_, request_id, content)
 
     def _begin(self, request_id: int, content: bytes, events: list[Event]) -> None:
         role_number, keep_conn = decode_begin_request(content)
-        self._late.pop(request_id, None)
+        if self._late:
+            self._late.pop(request_id, None)
         role = _ROLES.get(role_number)
-        request = OpenRequest(role or Role.RESPONDER, keep_conn)
+        request = OpenRequest(role or RESPONDER, keep_conn)
         self._open[request_id] = request
         if role is None:
             error = RemoteProtocolError(
@@ -202,7 +200,7 @@ class AppSide:
             self._refuse(request_id, error, events, ProtocolStatus.UNKNOWN_ROLE)
         elif len(self._open) > self._config.max_requests_per_connection:
             # A request that never gets its variables must not lock the others out.
-            victim = next(i for i, r in self._open.items() if r.state is states.PARAMS)
+            victim = next(i for i, r in self._open.items() if r.state is PARAMS)
             error = RemoteProtocolError(
                 f"more than {self._config.max_requests_per_connection} requests on one connection",
                 scope=Scope.REQUEST, status=503, limit="max_requests_per_connection",
@@ -223,12 +221,12 @@ class AppSide:
         try:
             params = decode_params(blocks[0] if len(blocks) == 1 else b"".join(blocks))
         except RemoteProtocolError as error:  # the records are sound: only this request is lost
-            request.state = request.after_stream[states.PARAMS]
+            request.state = request.after_stream[PARAMS]
             self._refuse(request_id, error, events)
             return None
         request.params = []
-        request.state = request.after_stream[states.PARAMS]
-        complete = request.state is states.DONE
+        request.state = request.after_stream[PARAMS]
+        complete = request.state is DONE
         event = Request(request_id, params, request.role, request.keep_conn, b"", complete)
         events.append(event)
         return event
@@ -237,18 +235,18 @@ class AppSide:
         self, event: Request, request: OpenRequest, content: bytes, events: list[Event]
     ) -> None:
         """A body piece that came with its request travels in the request's own event."""
-        if request.state is states.STDIN and content:
+        if request.state is STDIN and content:
             event.body = event.body + content if event.body else content
-        elif request.state is states.STDIN and request.role is Role.RESPONDER:
+        elif request.state is STDIN and request.role is RESPONDER:
             event.complete = True
-            request.state = states.DONE
+            request.state = DONE
         else:
             self._pass_on(event.request_id, request, content, events)
 
     def _pass_on(
         self, request_id: int, request: OpenRequest, content: bytes, events: list[Event]
     ) -> None:
-        filter_data = request.state is states.DATA
+        filter_data = request.state is DATA
         if content:
             events.append((FilterData if filter_data else Body)(request_id, content))
         else:
@@ -256,27 +254,27 @@ class AppSide:
             request.state = request.after_stream[request.state]
 
     def _abort(self, request_id: int, request: OpenRequest, events: list[Event]) -> None:
-        if request.state is states.PARAMS:  # nobody has heard of it: the answer is ours
+        if request.state is PARAMS:  # nobody has heard of it: the answer is ours
             status = ProtocolStatus.REQUEST_COMPLETE
             self._answers.append(encode_end_of_response(request_id, 0, status))
-            request.state = states.DONE
+            request.state = DONE
             self._close_request(request_id, request)
         else:
-            request.state = states.DONE
+            request.state = DONE
             events.append(Abort(request_id))
 
     def _skip_late(self, type_: int, request_id: int, content: bytes) -> None:
         late = self._late[request_id]
-        action = _ACTIONS[late.state].get(type_, states.SKIP)
+        action = _ACTIONS[late.state].get(type_, SKIP)
         self._late_bytes += len(content)
         if self._late_bytes > self._config.drain_limit:
             raise RemoteProtocolError(
                 f"more than {self._config.drain_limit} bytes for requests already answered",
                 limit="drain_limit",
             )
-        if action is states.TAKE and not content:
+        if action is TAKE and not content:
             late.state = late.after_stream[late.state]
-        if action is states.ABORT or late.state is states.DONE:
+        if action is ABORT or late.state is DONE:
             del self._late[request_id]
             if not self._late:
                 self._late_bytes = 0
@@ -320,7 +318,7 @@ class AppSide:
 
     def _send_response(self, event: Response, request: OpenRequest) -> Buffers:
         request_id = event.request_id
-        authorizer = request.role is Role.AUTHORIZER
+        authorizer = request.role is AUTHORIZER
         encode_head = cgi.encode_authorizer_head if authorizer else cgi.encode_head
         head = encode_head(event.status, event.reason, event.headers)
         stdout = head + event.body if event.body else head
@@ -367,7 +365,7 @@ class AppSide:
         del self._open[request_id]
         if not request.keep_conn:
             self._closing = True
-        if request.state is not states.DONE:
+        if request.state is not DONE:
             self._late[request_id] = request
             if len(self._late) > self._config.max_requests_per_connection:
                 # Nothing refers to the oldest any more; its records fall under IDLE.

@@ -44,10 +44,10 @@ def decode_params(block: bytes) -> dict[str, str]:
         while position < end:
             name_size = block[position]
             value_size = block[position + 1]
-            if name_size | value_size < 128:
-                start = position + 2
-            else:
+            if name_size > 127 or value_size > 127:
                 name_size, value_size, start = _decode_sizes(block, position)
+            else:
+                start = position + 2
             value_start = start + name_size
             position = value_start + value_size
             params[text[start:value_start]] = text[value_start:position]

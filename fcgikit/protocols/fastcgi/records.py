@@ -6,14 +6,26 @@ FastCGI 1.0 sections 3.3 (records), 5 (application records) and 4 (management re
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
+from typing import Final
 
 from ...errors import RemoteProtocolError
 from ...events import ProtocolStatus, Role
 from ..interface import Buffers
-from . import constants as fcgi
+from .constants import (
+    FCGI_BEGIN_REQUEST,
+    FCGI_END_REQUEST,
+    FCGI_HEADER_LEN,
+    FCGI_KEEP_CONN,
+    FCGI_STDOUT,
+    FCGI_UNKNOWN_TYPE,
+    FCGI_VERSION_1,
+)
 
 HEADER = struct.Struct(">BBHHBx")
 """version, type, requestId, contentLength, paddingLength, reserved"""
+
+_unpack_header = HEADER.unpack_from
 
 _BEGIN_REQUEST = struct.Struct(">BBHHBxHB5x")
 _END_RESPONSE = struct.Struct(">2sH6sH4sIB3x")
@@ -22,13 +34,14 @@ _BEGIN_BODY = struct.Struct(">HB")
 _END_BODY = struct.Struct(">IB")
 
 # The two records that end an answer differ in nothing but id and status: packed around these.
-_STDOUT_TYPE = bytes((fcgi.FCGI_VERSION_1, fcgi.FCGI_STDOUT))
-_NO_CONTENT_END_TYPE = bytes((0, 0, 0, 0, fcgi.FCGI_VERSION_1, fcgi.FCGI_END_REQUEST))
+_STDOUT_TYPE = bytes((FCGI_VERSION_1, FCGI_STDOUT))
+_NO_CONTENT_END_TYPE = bytes((0, 0, 0, 0, FCGI_VERSION_1, FCGI_END_REQUEST))
 _EIGHT_BYTES = bytes((0, 8, 0, 0))
 
 MAX_CONTENT = 65528
 """Bytes of content we put into one record: the most that stays aligned to eight bytes."""
 
+_REQUEST_COMPLETE: Final = ProtocolStatus.REQUEST_COMPLETE
 _PADDING = [bytes(size) for size in range(8)]
 _COPY_BELOW = 16 * 1024  # under this, one joined buffer is cheaper than several for sendmsg
 
@@ -64,20 +77,21 @@ class RecordReader:
             self._tail.clear()
         records: list[Record] = []
         position, end = 0, len(data)
-        self._needed = fcgi.FCGI_HEADER_LEN
-        while end - position >= fcgi.FCGI_HEADER_LEN:
-            version, type_, request_id, size, padding = HEADER.unpack_from(data, position)
-            if version != fcgi.FCGI_VERSION_1:
+        self._needed = FCGI_HEADER_LEN
+        while end - position >= FCGI_HEADER_LEN:
+            version, type_, request_id, size, padding = _unpack_header(data, position)
+            if version != FCGI_VERSION_1:
                 self.error = RemoteProtocolError(
                     f"record of FastCGI version {version}; only version 1 exists"
                 )
                 return records
-            content = position + fcgi.FCGI_HEADER_LEN
-            next_record = content + size + padding
+            start = position + FCGI_HEADER_LEN
+            next_record = start + size + padding
             if next_record > end:
                 self._needed = next_record - position
                 break
-            records.append((type_, request_id, data[content : content + size]))
+            content = data[start : start + size] if size else b""
+            records.append((type_, request_id, content))
             position = next_record
         if position < end:
             self._tail += data[position:] if position else data
@@ -88,7 +102,7 @@ def encode_record(type_: int, request_id: int, content: bytes = b"", padding: in
     """One record; *padding* bytes are appended, as many as align it to eight if negative."""
     if padding < 0:
         padding = -len(content) & 7
-    header = HEADER.pack(fcgi.FCGI_VERSION_1, type_, request_id, len(content), padding)
+    header = HEADER.pack(FCGI_VERSION_1, type_, request_id, len(content), padding)
     return b"".join((header, content, bytes(padding)))
 
 
@@ -97,7 +111,7 @@ def encode_stream(type_: int, request_id: int, data: bytes) -> Buffers:
     size = len(data)
     if size < _COPY_BELOW:
         padding = -size & 7
-        header = HEADER.pack(fcgi.FCGI_VERSION_1, type_, request_id, size, padding)
+        header = HEADER.pack(FCGI_VERSION_1, type_, request_id, size, padding)
         return [b"".join((header, data, _PADDING[padding]))]
     view = memoryview(data)
     buffers: Buffers = []
@@ -113,7 +127,7 @@ def frame_stream(type_: int, request_id: int, size: int) -> tuple[bytes, int, by
     """Header, content size and padding of the next record of a stream of *size* more bytes."""
     count = min(size, MAX_CONTENT)
     padding = -count & 7
-    header = HEADER.pack(fcgi.FCGI_VERSION_1, type_, request_id, count, padding)
+    header = HEADER.pack(FCGI_VERSION_1, type_, request_id, count, padding)
     return header, count, _PADDING[padding]
 
 
@@ -121,11 +135,12 @@ def encode_answer(request_id: int, stdout: bytes) -> bytes:
     """A whole answer of at most MAX_CONTENT bytes, from the first byte to FCGI_END_REQUEST."""
     size = len(stdout)
     padding = -size & 7
-    header = HEADER.pack(fcgi.FCGI_VERSION_1, fcgi.FCGI_STDOUT, request_id, size, padding)
-    end = encode_end_of_response(request_id, 0, ProtocolStatus.REQUEST_COMPLETE)
+    header = HEADER.pack(FCGI_VERSION_1, FCGI_STDOUT, request_id, size, padding)
+    end = encode_end_of_response(request_id, 0, _REQUEST_COMPLETE)
     return b"".join((header, stdout, _PADDING[padding], end))
 
 
+@lru_cache(maxsize=256)  # nearly always of a few ids, and of one status
 def encode_end_of_response(request_id: int, app_status: int, status: ProtocolStatus) -> bytes:
     """The end of the STDOUT stream and FCGI_END_REQUEST (section 5.5)."""
     return _END_RESPONSE.pack(
@@ -136,9 +151,9 @@ def encode_end_of_response(request_id: int, app_status: int, status: ProtocolSta
 
 def encode_begin_request(request_id: int, role: Role, keep_conn: bool) -> bytes:
     """FCGI_BEGIN_REQUEST (section 5.1)."""
-    flags = fcgi.FCGI_KEEP_CONN if keep_conn else 0
+    flags = FCGI_KEEP_CONN if keep_conn else 0
     return _BEGIN_REQUEST.pack(
-        fcgi.FCGI_VERSION_1, fcgi.FCGI_BEGIN_REQUEST, request_id, 8, 0, role, flags
+        FCGI_VERSION_1, FCGI_BEGIN_REQUEST, request_id, 8, 0, role, flags
     )
 
 
@@ -147,7 +162,7 @@ def decode_begin_request(content: bytes) -> tuple[int, bool]:
     if len(content) != 8:
         raise RemoteProtocolError(f"FCGI_BEGIN_REQUEST of {len(content)} bytes instead of 8")
     role, flags = _BEGIN_BODY.unpack_from(content)
-    return role, bool(flags & fcgi.FCGI_KEEP_CONN)
+    return role, bool(flags & FCGI_KEEP_CONN)
 
 
 def decode_end_request(content: bytes) -> tuple[int, ProtocolStatus]:
@@ -163,4 +178,4 @@ def decode_end_request(content: bytes) -> tuple[int, ProtocolStatus]:
 
 def encode_unknown_type(type_: int) -> bytes:
     """FCGI_UNKNOWN_TYPE (section 4.2)."""
-    return _UNKNOWN_TYPE.pack(fcgi.FCGI_VERSION_1, fcgi.FCGI_UNKNOWN_TYPE, 0, 8, 0, type_)
+    return _UNKNOWN_TYPE.pack(FCGI_VERSION_1, FCGI_UNKNOWN_TYPE, 0, 8, 0, type_)
