@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from .diagnostics import printable
 from .interface import Exchange
@@ -12,14 +12,21 @@ from .interface import Exchange
 _log = logging.getLogger("fcgikit.error")
 
 
+class Answer(Protocol):
+    """What the application has answered so far."""
+
+    def finish_early(self) -> None:
+        """End it here; what the application says from now on is ignored."""
+
+
 class RequestContext:
     """One request, for as long as its application runs."""
 
-    __slots__ = ("_after", "_exchange", "_finish")
+    __slots__ = ("_after", "_answer", "_exchange")
 
-    def __init__(self, exchange: Exchange, finish: Callable[[], None]) -> None:
+    def __init__(self, exchange: Exchange, answer: Answer) -> None:
         self._exchange = exchange
-        self._finish = finish
+        self._answer = answer
         self._after: list[tuple[Callable[..., object], tuple[Any, ...]]] | None = None
 
     @property
@@ -41,7 +48,7 @@ class RequestContext:
 
         Raises ``RuntimeError`` before ``start_response``.
         """
-        self._finish()
+        self._answer.finish_early()
 
     def call_after_response(self, function: Callable[..., object], *args: Any) -> None:
         """Call *function* with *args* when the answer has been sent, before the thread is free.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..config import Config
 from ..errors import BodyTooLarge, ClientDisconnected, ConfigError, RequestError
-from ..events import EndOfResponse, Response, ResponseBody, Role
+from ..events import AUTHORIZER, FILTER, EndOfResponse, Response, ResponseBody, Role
 from .context import RequestContext
 from .diagnostics import ErrorStream, printable
 from .environ import content_length, last_modified, make_environ
@@ -88,8 +88,8 @@ class WSGIGateway:
         """Run the application and answer to the end; whatever it raises stays here."""
         environ: dict[str, Any] = exchange.request.params
         errors = ErrorStream(exchange, self._max_diagnostics_size)
-        answer = _Answer(exchange, environ, errors, self._max_head_size)
-        context = RequestContext(exchange, answer.finish_early)
+        answer = _Answer(exchange, errors, self._max_head_size)
+        context = RequestContext(exchange, answer)
         role = exchange.request.role
         body = data = None
         try:
@@ -100,7 +100,7 @@ class WSGIGateway:
                     " (setting: max_body_size)"
                 )
             make_environ(environ, self._mount, role)
-            if role is Role.FILTER:
+            if role is FILTER:
                 data_length = content_length(environ, "FCGI_DATA_LENGTH")
                 body, data = open_filter(exchange, length, data_length, last_modified(environ))
                 environ["fcgikit.data"] = data
@@ -126,9 +126,10 @@ class WSGIGateway:
             context.run_after()
             # Whoever keeps an environ or a file of it keeps nothing of the connection alive.
             environ.pop("fcgikit.request", None)
-            for stream in (body, data):
-                if stream is not None:
-                    close_body(stream)
+            if body is not None:
+                close_body(body)
+            if data is not None:
+                close_body(data)
 
 
 class _Answer:
@@ -146,18 +147,14 @@ class _Answer:
     def __init__(
         self,
         exchange: Exchange,
-        environ: dict[str, Any],
         errors: ErrorStream,
         max_head_size: int,
     ) -> None:
         self._exchange = exchange
-        self._request_id = exchange.request.request_id
-        self._environ = environ
+        self._request = exchange.request
         self._errors = errors
         self._max_head_size = max_head_size
-        self._to_head = environ.get("REQUEST_METHOD") == "HEAD"
-        # What an authorizer says about its empty answer, Apache says about the page itself.
-        self._declared = exchange.request.role is not Role.AUTHORIZER
+        self._to_head = self._request.params.get("REQUEST_METHOD") == "HEAD"
 
     def start_response(
         self,
@@ -189,7 +186,8 @@ class _Answer:
         for block in blocks:
             if not self._send_block(block, alone):
                 break
-        self._finish()
+        if not self._ended:
+            self._finish()
 
     def send_file(self, wrapper: FileWrapper) -> bool:
         """Let the kernel send the file, if it is one; else return false."""
@@ -252,7 +250,7 @@ class _Answer:
             self._report_overrun()
         if block:
             self._sent += len(block)
-            self._exchange.send(ResponseBody(self._request_id, block))
+            self._exchange.send(ResponseBody(self._request.request_id, block))
         return not self._overrun
 
     def _send_head(self, body: bytes, complete: bool) -> None:
@@ -268,7 +266,8 @@ class _Answer:
             self._bodiless = complete = True
             body = b""
         elif self._length is None:
-            if complete and self._declared:
+            # What an authorizer says about its empty answer, Apache says about the page itself.
+            if complete and self._request.role is not AUTHORIZER:
                 self._length = len(body)
                 headers.append(("Content-Length", str(self._length)))
         else:
@@ -282,7 +281,7 @@ class _Answer:
         self._ended = complete
         self._sent = len(body)
         self._exchange.send(
-            Response(self._request_id, self._status, self._reason, headers, body, complete)
+            Response(self._request.request_id, self._status, self._reason, headers, body, complete)
         )
 
     def _finish(self) -> None:
@@ -300,7 +299,7 @@ class _Answer:
         else:
             self._errors.end()
             self._ended = True
-            self._exchange.send(EndOfResponse(self._request_id))
+            self._exchange.send(EndOfResponse(self._request.request_id))
 
     def _truncate(self) -> None:
         self._errors.end()
@@ -315,7 +314,7 @@ class _Answer:
         body = b"" if self._to_head else page
         self._errors.end()
         self._head_sent = self._ended = True
-        self._exchange.send(Response(self._request_id, status, reason, headers, body, True))
+        self._exchange.send(Response(self._request.request_id, status, reason, headers, body, True))
 
     def _report_overrun(self) -> None:
         if not self._overrun:
@@ -324,7 +323,7 @@ class _Answer:
 
     def _name(self) -> str:
         """The request as the log names it, on one line whatever the client sent."""
-        environ = self._environ
+        environ = self._request.params
         target = environ.get("REQUEST_URI") or environ.get("PATH_INFO", "")
         name = f"{environ.get('REQUEST_METHOD', '-')} {target}"
         return printable(name).replace("\n", "\\x0a")
