@@ -20,6 +20,7 @@ COMMANDS = {
     "request": "",
     "ping": "",
     "values": "",
+    "status": "",
 }
 """Each command and the optional package it cannot do without; the extra has its name."""
 
@@ -109,4 +110,5 @@ def main() -> None:
     fcgikit config show         the settings it would have, and where each comes from
     fcgikit request ADDRESS     ask a FastCGI, SCGI or uwsgi server as a web server would
     fcgikit ping ADDRESS        check whether one answers
+    fcgikit status ADDRESS      see what a pool of workers is doing
     """

@@ -1,4 +1,4 @@
-"""Signals that come while a supervisor starts."""
+"""Signals that come while a supervisor starts, or when all is over."""
 
 from __future__ import annotations
 
@@ -54,6 +54,12 @@ def starting(*, first: bool) -> Iterator[None]:
         raise
     for number in before:
         signal.signal(number, _nothing)
+
+
+def ignore_signals() -> None:
+    """Let nothing disturb the rest of the end: Python itself would take handlers away."""
+    for number in (*ENDING, *OTHERS):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _nothing(number: int, frame: FrameType | None) -> None:

@@ -39,7 +39,7 @@ from ..supervisor.pidfile import pid_file
 from ..supervisor.plan import INTERRUPTED, Planner, slots_for
 from ..supervisor.posix import Supervisor
 from ..supervisor.privileges import privileges
-from .early import EndedEarly, starting
+from .early import EndedEarly, ignore_signals, starting
 from .load import LoadError, load, prepare
 from .logs import configure_logging, reopen_logs
 from .sockets import Sockets, check_status, kept, pool_sockets, status_socket
@@ -162,6 +162,7 @@ def _run(
         outcome = Supervisor(planner, pool.board, pool, image, notifier, listener).run()
         if isinstance(outcome, Place):
             return pool.work(outcome)
+        ignore_signals()
         log.info("stopped")
         return outcome
 
@@ -321,5 +322,6 @@ class Pool:
             reopen_logs=reopen_logs,
         )
         status = worker.run()
+        ignore_signals()
         log.debug("worker stopped; requests served: %d", worker.requests)
         return status

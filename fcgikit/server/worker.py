@@ -140,7 +140,9 @@ class Worker:
             for thread in self._threads:
                 thread.start()
             self._report(Report.READY)
-            if self._supervise():
+            ended = self._supervise()
+            self._sign_of_life(time.monotonic())  # with all that was served
+            if ended:
                 for thread in self._threads:
                     thread.join()
                 self._loop.close()
@@ -148,8 +150,9 @@ class Worker:
         finally:
             if handlers:
                 signal.set_wakeup_fd(-1)
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
+            if self._superior is None:  # else the process ends: SIGTERM shall not hurry that
+                for number, handler in handlers.items():
+                    signal.signal(number, handler)
             self._receiver.close()
             self._sender.close()
 
@@ -176,8 +179,7 @@ class Worker:
         while self._ended < self._config.threads:
             now = time.monotonic()
             if now >= self._deadline:
-                limit = f"{self._config.graceful_timeout:g} s"
-                self._log_left(f"did not end within {limit} and are left", "graceful_timeout")
+                self._give_up_rest()
                 return False
             if now >= beat_at:
                 beat_at = self._beat(now)
@@ -286,13 +288,16 @@ class Worker:
         limit = self._config.max_memory
         if self._slot is None and not limit:
             return inf
+        self._sign_of_life(now)
+        if limit and resident_memory() > limit:
+            self._wish(Report.MAX_MEMORY, "max_memory")
+        return now + BEAT_INTERVAL
+
+    def _sign_of_life(self, now: float) -> None:
         if self._slot is not None:
             self._slot.beat(
                 now, self._loop.requests, self._loop.connections, self._watch.slow_requests
             )
-        if limit and resident_memory() > limit:
-            self._wish(Report.MAX_MEMORY, "max_memory")
-        return now + BEAT_INTERVAL
 
     def _give_up(self, exchange: ServerExchange) -> None:
         limit = self._config.timeout
@@ -323,6 +328,13 @@ class Worker:
                     log.warning("%s needs a supervisor, which would start another worker", setting)
 
     # -- the end ------------------------------------------------------------------------------
+
+    def _give_up_rest(self) -> None:
+        """Answer what outlasts a stop, so that nobody waits for it or takes it for complete."""
+        limit = f"{self._config.graceful_timeout:g} s"
+        self._log_left(f"did not end within {limit} and are given up", "graceful_timeout")
+        for exchange in self._loop.table.running:
+            self._loop.give_up(exchange, 503, "the server stops")
 
     def _log_left(self, why: str, setting: str = "") -> None:
         """Say how many requests are lost, and let the exit status say so."""

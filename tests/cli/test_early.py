@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fcgikit.cli.early import ENDING, OTHERS, EndedEarly, starting
+from fcgikit.cli.early import ENDING, OTHERS, EndedEarly, ignore_signals, starting
 
 
 @pytest.fixture(autouse=True)
@@ -66,3 +66,10 @@ def test_a_start_that_fails_leaves_signals_as_they_were() -> None:
         raise ValueError
     assert signal.getsignal(signal.SIGTERM) is before
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) & set(OTHERS) == set()
+
+
+@pytest.mark.parametrize("number", [*ENDING, *OTHERS], ids=str)
+def test_when_all_is_over_none_disturbs(number: signal.Signals) -> None:
+    ignore_signals()
+    os.kill(os.getpid(), number)
+    assert waiting() == set()

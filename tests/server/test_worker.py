@@ -235,18 +235,28 @@ def test_nobody_is_accepted_any_more() -> None:
         assert running.wait() == 0
 
 
-def test_what_outlasts_the_graceful_timeout_is_left() -> None:
-    """In a process of its own, since what is left goes with the process."""
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_what_outlasts_the_graceful_timeout_is_given_up(workers: str) -> None:
+    """In processes of their own, since what is left goes with the process."""
     with (
         HeldGate() as gate,
-        Process("--graceful-timeout", "0.05", "--workers", "0") as process,
-        process.connect() as connection,
+        Process("--graceful-timeout", "0.05", "--workers", workers) as process,
+        process.connect() as waiting,
+        process.connect() as begun,
     ):
-        connection.sendall(wire.request(f"/wait?{gate.query}"))
+        waiting.sendall(wire.request(f"/wait?{gate.query}"))
+        gate.wait()
+        begun.sendall(wire.request(f"/stream?{gate.query}"))
         gate.wait()
         process.signal(signal.SIGTERM)
+        answer = wire.read_answer(waiting)
+        assert b"Status: 503 " in answer.stdout
+        assert answer.app_status == 0
+        cut = wire.read_all(begun)
+        assert b"first" in cut
+        assert bytes([1, 3, 0, 1]) not in cut, "no END_REQUEST"
         assert process.wait() == 1
-        process.wait_for_log("1 requests did not end within 0.05 s.*setting: graceful_timeout")
+        process.wait_for_log("2 requests did not end within 0.05 s.*setting: graceful_timeout")
 
 
 def test_a_peer_that_never_closes_does_not_hold_the_worker(
