@@ -8,7 +8,7 @@ import json
 import re
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import pytest
@@ -28,12 +28,12 @@ APPLICATIONS = ("examples.authorizer:check", "examples.filter:number")
 CHECK = f"""\
 #!{sys.executable}
 import sys
-import threading
 sys.path.insert(0, {str(ROOT)!r})
 from fcgikit import serve
-from examples.authorizer import check
+from {{module}} import check
 serve(check, threads=1)
 """
+
 
 @pytest.fixture(scope="module")
 def worker() -> Iterator[Worker]:
@@ -43,9 +43,11 @@ def worker() -> Iterator[Worker]:
         assert running.stop() == 0
 
 
-def enter(address: tuple[str, int], password: str = "", method: str = "GET") -> Answer:
-    """Ask for a private page; with a password, as ann."""
-    given = base64.b64encode(f"ann:{password}".encode()).decode()
+def enter(
+    address: tuple[str, int], password: str = "", method: str = "GET", *, name: str = "ann"
+) -> Answer:
+    """Ask for a private page; with a password, under a name."""
+    given = base64.b64encode(f"{name}:{password}".encode()).decode()
     headers = {"Authorization": f"Basic {given}"} if password else {}
     body = b"body" if method == "POST" else None
     return fetch(address, "/private/page.txt", method, body, headers)
@@ -54,13 +56,31 @@ def enter(address: tuple[str, int], password: str = "", method: str = "GET") -> 
 # -- authorizers -----------------------------------------------------------------------------------
 
 
+SHOWN = """\
+Header always set X-Member "%{MEMBER}e"
+Header always set X-Duty "%{DUTY}e"
+"""
+"""What an authorizer has set can be seen in an answer."""
+
+ASKS = "FcgidAuthenticator /srv/app/check.fcgi"
+"""What the ready file has Apache ask."""
+
+
 class AuthorizedApache(Apache):
     """Apache with a ready file for authorizers, and a file to be served."""
 
-    def __init__(self, file: str, address: str = "") -> None:
+    def __init__(
+        self,
+        file: str,
+        address: str = "",
+        *,
+        module: str = "examples.authorizer",
+        replaced: Mapping[str, str] | None = None,
+    ) -> None:
         self._address = address
-        # What an authorizer has set can be seen in an answer.
-        super().__init__(file, more='Header always set X-Member "%{MEMBER}e"')
+        self._module = module
+        self._replaced = replaced or {}
+        super().__init__(file, more=SHOWN)
 
     def modules(self) -> list[str]:
         # All but the last are on anyway.
@@ -72,9 +92,9 @@ class AuthorizedApache(Apache):
         if self._address:
             return {"127.0.0.1:9000": self._address, "/srv/www": str(self.directory)}
         script = self.directory / "check.fcgi"
-        script.write_text(CHECK)
+        script.write_text(CHECK.format(module=self._module))
         script.chmod(0o755)
-        return {"/srv/app": str(self.directory), "/srv/www": str(self.directory)}
+        return {**self._replaced, "/srv/app": str(self.directory), "/srv/www": str(self.directory)}
 
 
 @pytest.mark.parametrize("file", ["fcgid_authorizer.conf", "authnz_fcgi.conf"])
@@ -92,6 +112,42 @@ def test_apache_asks_before_it_serves_a_file(worker: Worker, file: str) -> None:
             assert answer.all("X-Member") == ["ann"]
             assert answer.all("Content-Length") == ["9"]
         assert enter(apache.address, "rosebud", "HEAD").status == 200
+
+
+def test_apache_asks_who_it_is_and_then_whether_he_may() -> None:
+    """FcgidAuthenticator, then FcgidAuthorizer, with what the first has set for the second."""
+    replaced = {ASKS: f"{ASKS}\nFcgidAuthorizer /srv/app/check.fcgi"}
+    with AuthorizedApache(
+        "fcgid_authorizer.conf", module="tests.e2e.gatekeeper", replaced=replaced
+    ) as apache:
+        assert enter(apache.address).status == 401
+        assert enter(apache.address, "wrong").status == 401
+        refused = enter(apache.address, "rosebud", name="bob")
+        assert refused.status == 401, "he is who he says, and may not"
+        assert b"the page" not in refused.body
+        answer = enter(apache.address, "rosebud")
+        assert (answer.status, answer.body) == (200, b"the page\n")
+        assert answer.all("X-Member") == ["ann"]
+        assert answer.all("X-Duty") == ["to keep ann's page"]
+
+
+def test_apache_asks_before_anybody_has_said_who_he_is() -> None:
+    """FcgidAccessChecker."""
+    replaced = {
+        ASKS: "FcgidAccessChecker /srv/app/check.fcgi",
+        "Require valid-user": "Require all granted",
+    }
+    with AuthorizedApache(
+        "fcgid_authorizer.conf", module="tests.e2e.gatekeeper", replaced=replaced
+    ) as apache:
+        for token in ({}, {"X-Token": "wrong"}):
+            refused = fetch(apache.address, "/private/page.txt", headers=token)
+            print(refused.status)
+            assert b"the page" not in refused.body
+        answer = fetch(apache.address, "/private/page.txt", headers={"X-Token": "sesame"})
+        assert (answer.status, answer.body) == (200, b"the page\n")
+        assert answer.all("X-Member") == ["bearer"]
+        assert 0
 
 
 @pytest.fixture(scope="module")
