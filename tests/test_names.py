@@ -125,7 +125,7 @@ def modules() -> Iterator[str]:
 
 def file_of(module: str) -> Path:
     folder, _, name = module.rpartition("/")
-    name = {"__init__": "main"}.get(name, name)
+    name = {"__init__": "main", "__main__": "main"}.get(name, name)
     return TESTS / folder / f"test_{name}.py"
 
 
