@@ -49,7 +49,7 @@ class Host(Protocol):
         """Open our own log files anew."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Place:
     """Where a new worker finds itself: its slot, and how it reaches its supervisor."""
 
