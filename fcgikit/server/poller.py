@@ -157,7 +157,9 @@ class SelectorPoller:
     release = discard
 
     def wait(self, timeout: float | None, most: int) -> list[Report]:
-        with self._turn:
+        if not self._turn.acquire(blocking=timeout != 0.0):
+            return []  # whoever waits already is told
+        try:
             self._apply_changes()
             reports: list[Report] = []
             for key, _ in self._selector.select(timeout)[:most]:
@@ -165,6 +167,8 @@ class SelectorPoller:
                 if key.fd != self._wake_up.fileno and key.fd not in self._listening:
                     self._selector.unregister(key.fd)
             return reports
+        finally:
+            self._turn.release()
 
     def wake(self) -> None:
         self._wake_up.wake()

@@ -259,6 +259,26 @@ def test_a_socket_closed_before_anybody_waited(poller: Poller, pairs: Callable[[
     assert await_report(poller, other) == {other.fileno}
 
 
+def test_who_only_looks_is_not_held_up_by_who_waits(poller: Poller) -> None:
+    """The main thread looks in for applications that are busy, and must hear signals."""
+    waiting = threading.Event()
+
+    def wait() -> None:
+        waiting.set()
+        poller.wait(PATIENCE, 1)
+
+    waiter = threading.Thread(target=wait)
+    waiter.start()
+    waiting.wait(PATIENCE)
+    for _ in range(100):
+        assert poller.wait(0.0, 1) == []
+        waiter.join(0.001)
+    assert waiter.is_alive(), "the looks did not outlast its wait"
+    poller.wake()
+    waiter.join(PATIENCE)
+    assert not waiter.is_alive()
+
+
 @pytest.mark.parametrize("make", [*POLLERS.values(), best_poller], ids=[*POLLERS.keys(), "best"])
 def test_closing_releases_every_descriptor(make: Callable[[], Poller]) -> None:
     before = os.listdir("/proc/self/fd")
