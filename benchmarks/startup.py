@@ -1,10 +1,12 @@
 """Start to first answer, and memory: ``python -m benchmarks.startup``.
 
 How long ``fcgikit serve hello:app`` takes from its start to the first byte of its first answer,
-with bytecode cached, beside a Python that does next to nothing; and the memory of supervisor and
-worker together (PSS: a page that n processes share counts one nth for each, so other processes
-of the same Python make it less). The least of the rounds is what it costs, the median what else
-ran here.
+with bytecode cached, beside a Python that does next to nothing. The least of the rounds is what it
+costs, the median what else ran here.
+
+Memory is PSS, of supervisor and worker together: of a page that n processes share, each has one
+nth. Every other process of the same Python makes it less, this one too; so beside it stands what
+it would be at most without them: all pages of the supervisor, and the worker's own.
 """
 
 from __future__ import annotations
@@ -41,12 +43,12 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory(prefix="fk") as directory:
         Path(directory, "hello.py").write_text(APP)
-        memory: list[int] = []
+        memory: list[tuple[int, int]] = []
         cases: dict[str, Callable[[], float]] = {
             "import wsgiref": lambda: ended(directory, "import wsgiref"),
             "its standard library": lambda: ended(directory, STANDARD_LIBRARY),
             "the same and click": lambda: ended(directory, STANDARD_LIBRARY + ", click"),
-            "serve --workers 0": lambda: answered(directory, 0, []),
+            "serve --workers 0": lambda: answered(directory, 0),
             "serve --workers 1": lambda: answered(directory, 1, memory),
         }
         times = measured(cases, rounds)
@@ -57,7 +59,8 @@ def main() -> None:
         print(
             f"{name:24}{least * 1e3:7.1f} ms  median {median * 1e3:6.1f} ms  {least / first:5.2f} x"
         )
-    print(f"{'supervisor and worker':24}{statistics.median(memory) / 1e6:7.1f} MB PSS")
+    shared, alone = (statistics.median(sizes) / 1e6 for sizes in zip(*memory, strict=True))
+    print(f"{'supervisor and worker':24}{shared:7.1f} MB PSS, at most {alone:.1f} MB alone")
 
 
 def measured(cases: dict[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
@@ -78,8 +81,8 @@ def ended(directory: str, code: str) -> float:
     return time.perf_counter() - begin
 
 
-def answered(directory: str, workers: int, memory: list[int]) -> float:
-    """Seconds until a server has answered; to *memory* goes what its processes have then."""
+def answered(directory: str, workers: int, memory: list[tuple[int, int]] | None = None) -> float:
+    """Seconds until a server has answered; to *memory* goes what a pool of one has then."""
     path = f"{directory}/s"
     argv = [sys.executable, "-m", "fcgikit", "serve", "hello:app"]
     argv += ["-b", f"unix:{path}", "--workers", str(workers), "--log-level", "warning"]
@@ -91,7 +94,8 @@ def answered(directory: str, workers: int, memory: list[int]) -> float:
                 if not connection.recv(1):
                     raise RuntimeError("the server closed the connection")
                 seconds = time.perf_counter() - begin
-            memory.append(sum(map(proportional, family(server.pid))))
+            if memory is not None:
+                memory.append(memory_of(server.pid))
         finally:
             server.terminate()
     return seconds
@@ -118,16 +122,19 @@ def environ(directory: str) -> dict[str, str]:
     return {**os.environ, **cached, "PYTHONDONTWRITEBYTECODE": ""}
 
 
-def family(pid: int) -> list[int]:
-    """A process and its children."""
-    return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+def memory_of(pid: int) -> tuple[int, int]:
+    """Bytes of a supervisor and its one worker: their PSS, and what it would be without others."""
+    worker = int(Path(f"/proc/{pid}/task/{pid}/children").read_text())
+    first, second = sizes(pid), sizes(worker)
+    own = second["Private_Clean"] + second["Private_Dirty"]
+    return first["Pss"] + second["Pss"], first["Rss"] + own
 
 
-def proportional(pid: int) -> int:
-    """Bytes of memory a process has, its share of what several have."""
-    found = re.search(r"^Pss:\s+(\d+) kB$", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M)
-    assert found is not None
-    return int(found[1]) * 1024
+def sizes(pid: int) -> dict[str, int]:
+    """The memory of a process in bytes, by the kernel's names: proc_pid_smaps(5)."""
+    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    found = re.findall(r"^(\w+):\s+(\d+) kB$", text, re.M)
+    return {name: int(number) * 1024 for name, number in found}
 
 
 if __name__ == "__main__":
