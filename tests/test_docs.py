@@ -27,6 +27,7 @@ from fcgikit.cli.dev import dev
 from fcgikit.cli.ping import ping
 from fcgikit.cli.request import request
 from fcgikit.cli.serve import serve
+from fcgikit.cli.status import status
 from fcgikit.cli.values import values
 from tests.e2e.client import fetch
 from tests.e2e.nginx import LISTEN, Nginx
@@ -70,7 +71,7 @@ def test_every_relative_link_leads_somewhere(page: Path) -> None:
 
 @every_page
 def test_every_option_named_exists(page: Path) -> None:
-    commands = (main, serve, dev, *config.commands.values(), request, ping, values)
+    commands = (main, serve, dev, *config.commands.values(), request, ping, values, status)
     options = [option for command in commands for option in command.params]
     known = {name for option in options for name in (*option.opts, *option.secondary_opts)}
     for parser in (benchmarks.parser(), micro.parser()):

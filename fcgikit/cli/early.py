@@ -29,7 +29,8 @@ def starting(*, first: bool) -> Iterator[None]:
     Signals wait until somebody unblocks them. At a *first* start, which may import an application
     for long, those that end us do so at once and cleanly: :class:`EndedEarly` is raised.
 
-    After the block each signal has a handler that does nothing, so that none disturbs the end.
+    After the block each signal has a handler that does nothing, so that none disturbs the end;
+    after ``EndedEarly`` all are ignored. Any other exception leaves signals as they were.
     """
     came: list[int] = []
 
@@ -47,6 +48,9 @@ def starting(*, first: bool) -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
         if came:  # and somebody has swallowed the exception
             raise EndedEarly(came[0])
+    except EndedEarly:
+        ignore_signals()
+        raise
     except BaseException:
         for number, handler in before.items():
             signal.signal(number, handler)

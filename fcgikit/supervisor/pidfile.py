@@ -26,15 +26,15 @@ def pid_file(path: str, before: str | None = None) -> Iterator[str]:
     pid = os.getpid()
     path = os.path.abspath(path) if path else ""
     try:
-        _take(path, pid)
-    except ConfigError as error:
-        if before is None:
-            raise
-        log.error("%s", error)
-        path = before
-    if before and before != path:
-        _remove(before, pid)
-    try:
+        try:
+            _take(path, pid)
+        except ConfigError as error:
+            if before is None:
+                raise
+            log.error("%s", error)
+            path = before
+        if before and before != path:
+            _remove(before, pid)
         yield path
     finally:
         if os.getpid() == pid:  # and this is no worker, forked meanwhile
@@ -83,6 +83,7 @@ def _write(path: str, pid: int) -> None:
             file.write(f"{pid}\n")
         os.rename(fresh, path)
     except OSError as error:
+        raise ConfigError(f"pid {path}: {error.strerror}", "pid") from error
+    finally:  # also when a signal ends us here
         with contextlib.suppress(OSError):
             os.unlink(fresh)
-        raise ConfigError(f"pid {path}: {error.strerror}", "pid") from error
