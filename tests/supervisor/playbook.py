@@ -74,11 +74,15 @@ class Playbook:
         *,
         slots: int = 8,
         adopted: tuple[Adopted, ...] | None = None,
+        before: Config | None = None,
+        renew: bool = True,
         inherited: bool = False,
         **settings: Any,
     ) -> None:
         self.settings = settings
-        self.planner = Planner(Config(**settings), slots, adopted, inherited=inherited)
+        self.planner = Planner(
+            Config(**settings), slots, adopted, before=before, renew=renew, inherited=inherited
+        )
         self.now = START
         self.views = {worker.slot: View(worker.slot, 0, 0, 0, 0.0) for worker in adopted or ()}
         self._seen: dict[int, float] = {}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from math import inf
@@ -18,6 +20,7 @@ from fcgikit.supervisor.image import Image, KeptSocket, State
 from fcgikit.supervisor.interface import Place
 from fcgikit.supervisor.messages import (
     Adopted,
+    CheckImage,
     Command,
     Ended,
     Exit,
@@ -34,6 +37,7 @@ from fcgikit.supervisor.messages import (
     Spawn,
     Spawned,
     Ticked,
+    UseSettings,
     Waiting,
     Watch,
 )
@@ -290,3 +294,71 @@ def test_a_fork_that_fails_is_a_worker_that_ended(
     status, heard = perform(host, lambda place: 0, [Spawn(0, 1)], until_the_end)
     assert status == 5
     assert heard == [Ended(0, os.EX_OSERR)]
+
+
+def test_what_was_heard_goes_to_the_new_image_and_who_has_ended_does_not(
+    host: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two signals in one breath, and a worker that is reaped before the exec."""
+
+    def work(place: Place) -> int:
+        return 0
+
+    def answer(input: Input) -> Iterable[Command]:
+        if isinstance(input, Spawned):
+            os.waitid(os.P_PID, input.pid, os.WEXITED | os.WNOWAIT)
+            os.kill(os.getpid(), signal.SIGUSR2)
+            os.kill(os.getpid(), signal.SIGHUP)
+        if input == Signalled(signal.SIGUSR2):
+            return [ReExec((Adopted(0, 1, 1, "SERVING"),))]
+        return [Exit(0)] if input == Signalled(signal.SIGHUP) else []
+
+    def replace(image: Image, state: State) -> None:
+        notes.append(state)
+        raise OSError(8, "Exec format error")
+
+    notes: list[State] = []
+    monkeypatch.setattr(Image, "replace", replace)
+    perform(host, work, [Spawn(0, 1)], answer)
+    (note,) = notes
+    assert (note.workers, note.channels) == ((), ())
+    assert note.signals == (signal.SIGHUP,)
+
+
+def test_settings_are_returned_to(host: Surroundings) -> None:
+    config = Config(workers=7)
+    perform(host, lambda place: 0, [UseSettings(config), Exit(0)], until_the_end)
+    assert host.used is config
+
+
+def test_a_trial_gives_way_to_the_next_one_and_to_the_end(
+    host: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is one that hangs."""
+
+    def trial(image: Image) -> subprocess.Popen[bytes]:
+        trials.append(subprocess.Popen(["sleep", "60"], process_group=0))
+        return trials[-1]
+
+    trials: list[subprocess.Popen[bytes]] = []
+    monkeypatch.setattr(Image, "trial", trial)
+    perform(host, lambda place: 0, [CheckImage(), CheckImage(), Exit(0)], until_the_end)
+    assert [one.returncode for one in trials] == [-signal.SIGKILL] * 2
+
+
+def test_the_status_is_told(host: Surroundings) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    board = Board(4)
+    with socket.create_connection(listener.getsockname()) as client:
+        script = Script([Watch(False)], lambda _: [Exit(0)])
+
+        def document(script: Script) -> Overview:
+            os.kill(os.getpid(), signal.SIGTERM)  # to end it
+            return Overview("PAUSED", 3, Config(), 1, 0, ())
+
+        script.overview = document.__get__(script)  # type: ignore[method-assign]
+        Supervisor(script, board, host, Image(), Notifier(), listener).run()
+        told = json.loads(b"".join(iter(lambda: client.recv(4096), b"")))
+    board.close()
+    assert (told["state"], told["generation"]) == ("paused", 3)
+    assert listener.fileno() == -1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fcgikit.config import Config
 from fcgikit.supervisor.messages import Adopted
 
 from .playbook import Playbook, running
@@ -396,4 +397,37 @@ def test_an_image_that_has_adopted_nobody_does_not_give_up() -> None:
         >> 0 ends 3
         >> 0.5 s
         << spawn 0 2
+    """)
+
+
+def test_a_new_image_that_cannot_start_workers_goes_on_with_those_of_before() -> None:
+    Playbook(workers=2, renew=False, adopted=(Adopted(0, 101, 4, "SERVING"),)).check("""
+        >> 0 s
+        << notify reloading
+        << log ERROR the new image cannot start workers: reload given up, 1 worker of before *
+        << notify ready 1 worker
+        << spawn 1 5                # there were two
+        >> 1 ends 3
+        << spawn 1 5
+        >> 1 ends 3
+        >> SIGTERM                  # nobody gives up a service that runs
+        << notify stopping
+        << give 0 STOP
+        >> 0 ends 0
+        << exit 0
+    """)
+
+
+def test_a_new_image_returns_to_the_settings_of_the_one_before() -> None:
+    adopted = (Adopted(0, 101, 1, "SERVING"),)
+    Playbook(workers=2, adopted=adopted, before=Config(workers=1)).check("""
+        >> 0 s
+        << notify reloading
+        << spawn 1 2
+        << spawn 2 2
+        >> 1 ends 3
+        << use settings workers=1
+        << give 2 RETIRE
+        << log ERROR the application cannot be imported: reload given up, 1 worker of before *
+        << notify ready 1 worker
     """)
