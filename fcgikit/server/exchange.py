@@ -15,6 +15,7 @@ from ..errors import (
     RequestError,
 )
 from ..events import (
+    FILTER,
     CutOff,
     EndOfResponse,
     Event,
@@ -22,7 +23,6 @@ from ..events import (
     Request,
     Response,
     ResponseBody,
-    Role,
 )
 from ..protocols.cgi import refusal
 from ..protocols.interface import Connection
@@ -55,7 +55,7 @@ class ServerExchange:
         self.connection = connection
         self._spool: Spool | None = None  # of the stream that arrives now
         self._earlier: Spool | None = None  # a filter's body, complete and not yet read
-        self._filter_data_follows = request.role is Role.FILTER
+        self._filter_data_follows = request.role is FILTER
         self._failure: RequestError | None = None
         self._received = len(request.body)
         self._started = False  # the response head is out
@@ -222,10 +222,13 @@ class ServerExchange:
                     raise BodyTimeout(
                         f"no byte of the request body for {timeout:g} s (setting: body_timeout)"
                     )
-                if connection.reading:
+                waiting = connection.reading  # then somebody else receives for us
+                if waiting:
                     connection.wait_for_arrival(deadline - now)
-                    continue
-                connection.start_reading()
+                else:
+                    connection.start_reading()
+            if waiting:
+                continue
             if started := connection.receive(deadline - now):
                 connection.owner.enqueue(started)
             if connection.unreceived and (self.body_ended or len(connection.exchanges) > 1):
@@ -293,7 +296,8 @@ class ServerExchange:
         connection = self.connection
         if self.released or self.given_up:
             return
-        self._end_answer()
+        if not self._ended:
+            self._end_answer()
         with connection.lock:
             self.released = True
             if not self.body_ended:
@@ -305,21 +309,20 @@ class ServerExchange:
 
     def finish(self) -> None:
         """After the gateway: make sure that the answer has ended, whatever happened."""
-        if not self.released:
+        if not self._ended:
             self._end_answer()
         if self._spool is not None or self._earlier is not None:
             self._close_spools()
 
     def _end_answer(self) -> None:
         try:
-            if not self._ended:
-                if self._started:
-                    self.truncate()
-                elif self.aborted:
-                    self.send(EndOfResponse(self.request.request_id, app_status=1))
-                else:
-                    self.refuse(500, "the application sent no answer",
-                                ProtocolStatus.REQUEST_COMPLETE)  # fmt: skip
+            if self._started:
+                self.truncate()
+            elif self.aborted:
+                self.send(EndOfResponse(self.request.request_id, app_status=1))
+            else:
+                self.refuse(500, "the application sent no answer",
+                            ProtocolStatus.REQUEST_COMPLETE)  # fmt: skip
         except ClientDisconnected:
             pass
 

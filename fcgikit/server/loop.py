@@ -89,7 +89,8 @@ class Loop:
         seat = seats.take()
         me = seat.thread
         while True:
-            lead.take(me)
+            if not self._alone:
+                lead.take(me)
             exchange = self._find()
             if exchange is None:
                 lead.hand_over(me)
