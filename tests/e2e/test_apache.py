@@ -124,6 +124,16 @@ def test_requests_in_flight_survive_a_graceful_restart(gate: Gate) -> None:
         asking.close()
 
 
+def test_what_outlasts_a_graceful_restart_is_told_so(gate: Gate) -> None:
+    with Apache("mod_fcgid.conf", settings="threads=1, graceful_timeout=1") as apache:
+        asking = Asking(apache, gate, 1)
+        apache.signal(signal.SIGUSR1)
+        assert asking.answers[0].result().status == 503
+        asking.processes[0].wait()
+        assert fetch(apache.address, "/hello").status == 200
+        asking.close()
+
+
 def test_a_request_in_flight_survives_a_graceful_stop(gate: Gate) -> None:
     """httpd waits for its clients first, and then ends the processes."""
     with Apache("mod_fcgid.conf", settings=GRACEFUL) as apache:
