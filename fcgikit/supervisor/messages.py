@@ -70,14 +70,14 @@ class View:
 class Waiting:
     """A connection waits to be accepted. Told only while :class:`Watch` asks for it."""
 
-    views: tuple[View, ...]
+    views: tuple[View, ...]  # of all workers
 
 
 @dataclass(slots=True)
 class Ticked:
     """Time has passed: :attr:`Planner.wake_at <fcgikit.supervisor.plan.Planner>` is reached."""
 
-    views: tuple[View, ...]
+    views: tuple[View, ...]  # of all workers
 
 
 @dataclass(slots=True)

@@ -39,8 +39,9 @@ class Reload:
         self._again = True
 
     def forget(self) -> None:
-        """Whatever has been asked for is not wanted any more."""
+        """Whatever has been asked for is not wanted any more, and nobody waits for its end."""
         self._reading = self._again = self._checking = False
+        self._pool.unproven = False
 
     def settings_read(self, config: Config | None) -> None:
         pool = self._pool

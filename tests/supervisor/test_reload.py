@@ -431,3 +431,25 @@ def test_a_new_image_returns_to_the_settings_of_the_one_before() -> None:
         << log ERROR the application cannot be imported: reload given up, 1 worker of before *
         << notify ready 1 worker
     """)
+
+
+def test_a_reload_that_was_paused_is_nothing_to_end_for() -> None:
+    running(workers=1).check("""
+        >> SIGHUP
+        << notify reloading
+        << read settings
+        >> settings
+        << spawn 1 2
+        >> SIGWINCH
+        << notify ready paused
+        << give 0 RETIRE
+        << give 1 RETIRE
+        >> 0 ends 0
+        >> 1 ends 3
+        >> SIGTTIN
+        << spawn 0 2
+        >> 0 ends 3
+        << log ERROR worker * has exited with status 3 before it could serve; starting another
+        << spawn 0 2
+        >> 0 READY
+    """)
