@@ -41,8 +41,8 @@ class Output:
     *timeout* is ``write_timeout``, in seconds; *about_to_wait* is called before a wait.
     """
 
-    __slots__ = ("_about_to_wait", "_queue", "_socket", "_timeout", "_unsent_lock", "broken",
-                 "turn", "unsent")  # fmt: skip
+    __slots__ = ("_about_to_wait", "_may_block", "_queue", "_socket", "_timeout",
+                 "_unsent_lock", "broken", "turn", "unsent")  # fmt: skip
 
     def __init__(
         self, sock: socket.socket, timeout: float, about_to_wait: Callable[[], None]
@@ -55,6 +55,7 @@ class Output:
         self.turn = threading.Lock()
         self._queue = threading.Lock()
         self.broken = False  # nothing more can be written
+        self._may_block = True  # so far
 
     def take_turn(self, again: bool) -> None:
         """Wait for the turn; behind whoever waits already, if the caller takes it *again*.
@@ -93,7 +94,9 @@ class Output:
         promised cannot be sent any more.
         """
         before, size, after = frame
-        os.set_blocking(self._socket.fileno(), False)  # sendfile knows no MSG_DONTWAIT
+        if self._may_block:
+            os.set_blocking(self._socket.fileno(), False)  # sendfile knows no MSG_DONTWAIT
+            self._may_block = False
         if before:
             self.write([before])
         while size:

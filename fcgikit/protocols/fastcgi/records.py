@@ -70,10 +70,10 @@ class RecordReader:
     def feed(self, data: bytes) -> list[Record]:
         """The records that *data* completes, in order."""
         if self._tail:
-            self._tail += data
-            if len(self._tail) < self._needed:
+            if len(self._tail) + len(data) < self._needed:
+                self._tail += data
                 return []
-            data = bytes(self._tail)
+            data = b"".join((self._tail, data))
             self._tail.clear()
         records: list[Record] = []
         position, end = 0, len(data)
@@ -94,7 +94,7 @@ class RecordReader:
             records.append((type_, request_id, content))
             position = next_record
         if position < end:
-            self._tail += data[position:] if position else data
+            self._tail += memoryview(data)[position:]
         return records
 
 
