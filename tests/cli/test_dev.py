@@ -120,7 +120,7 @@ def test_sigterm_ends_a_request_that_does_not(dev: Dev) -> None:
     assert browser.getresponse().read(5) == b"first"
     dev.process.terminate()
     status, errors = dev.end()
-    assert status == 0
+    assert status == 0, errors
     assert "Traceback" not in errors
 
 
