@@ -4,7 +4,8 @@
 # make test-compiled   the test suite against the compiled wheel
 # make lint    ruff and mypy --strict
 # make fuzz    the property tests with new examples, FUZZ_SECONDS long (300)
-# make soak    a worker behind nginx under mixed load, SOAK_SECONDS long (180)
+# make soak    a worker behind nginx under mixed load, SOAK_SECONDS long (180); then a pool that is
+#              reloaded, recycled, replaced and killed under load behind four front ends
 # make bench   CPU per request beside other servers, in a quarter of an hour
 # make clean   remove everything that make and the tools have created
 
@@ -66,7 +67,9 @@ fuzz: $(TEST_DEPS)
 	done
 
 soak: $(TEST_DEPS) front-ends
-	@exec $(BIN)/python -m tests.soak --seconds $(SOAK_SECONDS) $(ARGS)
+	$(BIN)/python -m tests.soak --seconds $(SOAK_SECONDS) $(ARGS)
+	$(BIN)/python -m tests.soak.pool
+	$(BIN)/python -m tests.soak.pool --kill
 
 bench: front-ends $(BENCH_DEPS) wheel
 	rm -rf $(BENCH_COMPILED)
