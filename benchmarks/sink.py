@@ -25,3 +25,6 @@ class Sink:
 
     def truncate(self) -> None:
         pass
+
+    def release(self) -> None:
+        pass
