@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import threading
@@ -16,6 +17,9 @@ Door = Listener | Handover
 
 # The system is full; trying again at once would only spin.
 _CAPACITY = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
+
+_REPORTED = 8
+"""More than can be reported to one worker at a time: only a thread that waits is told."""
 
 
 class Entrance:
@@ -70,14 +74,27 @@ class Entrance:
                 for fileno in self._doors:
                     self._poller.listen(fileno)
 
-    def close(self) -> None:
-        """Accept nothing more."""
+    def close(self, *, take: bool = False) -> list[tuple[Door, Accepted]]:
+        """Accept nothing more.
+
+        With *take*, what has been reported to us and is not accepted yet: the kernel has told
+        nobody else of it, so the other workers would sleep on.
+        """
+        taken: list[tuple[Door, Accepted]] = []
         with self._lock:
             while self._doors:
                 fileno, door = self._doors.popitem()
                 if not self.paused:
                     self._poller.unlisten(fileno)
+                with contextlib.suppress(OSError):
+                    while take and len(taken) < _REPORTED:
+                        sock, address = door.accept()
+                        if door.admits(address):
+                            taken.append((door, (sock, address)))
+                        else:
+                            sock.close()
                 door.close()
+        return taken
 
     def _pause(self) -> None:
         with self._lock:

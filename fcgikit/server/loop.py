@@ -27,7 +27,7 @@ from .entrance import Door, Entrance
 from .exchange import ServerExchange
 from .handover import Handover
 from .leadership import Leadership
-from .listener import Listener
+from .listener import Accepted, Listener
 from .poller import Poller, Report, best_poller
 from .seats import Seats
 from .table import Table
@@ -101,16 +101,14 @@ class Loop:
                     seats.begin(seat, exchange, time.monotonic())
                 self._serve(exchange)
                 now = time.monotonic()
-                if now - self._now > QUICK:
-                    self._stale = True
+                self._stale |= now - self._now > QUICK
                 self._now = now
             else:
                 began = lead.begin(me)
                 if seats.noting:
                     seats.begin(seat, exchange, began)
                 self._serve(exchange)
-                if lead.end(began) > QUICK:
-                    self._stale = True
+                self._stale |= lead.end(began) > QUICK
             if seats.noting:
                 seats.end(seat)
 
@@ -275,9 +273,12 @@ class Loop:
                 with self._housekeeping:
                     self._next_sweep = min(self._next_sweep, self._now + SWEEP_INTERVAL)
             return
+        self._receive(self._enter(door, accepted))  # a front end has usually written already
+
+    def _enter(self, door: Door, accepted: Accepted) -> ServerConnection:
         connection = ServerConnection(*accepted, self._config, self, inherited=door.inherited)
         self.table[connection.fileno] = connection
-        self._receive(connection)  # a front end has usually written already
+        return connection
 
     def _receive(self, connection: ServerConnection) -> bool:
         """Receive what there is, as far as it is wanted; whether there was something."""
@@ -377,8 +378,10 @@ class Loop:
         """
         with self._housekeeping:
             self._draining = True
-            self._entrance.close()
+            taken = self._entrance.close(take=self.retiring)
         self._now = time.monotonic()
+        for door, accepted in taken:
+            self._settle(self._enter(door, accepted))
         for connection in list(self.table.values()):
             if self.retiring:
                 self._part_with(connection)

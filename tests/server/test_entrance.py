@@ -87,3 +87,15 @@ def test_after_the_end_there_is_no_door(hall: Hall, inside: int) -> None:
     hall.entrance.resume(0)
     assert hall.entrance.door(hall.place.listeners[0].socket.fileno()) is None
     assert not hall.reported()
+
+
+def test_who_retires_takes_what_the_kernel_has_told_nobody_else(hall: Hall) -> None:
+    assert hall.reported()
+    ((door, (sock, _)),) = hall.entrance.close(take=True)
+    assert isinstance(door, Listener)
+    sock.close()
+
+
+def test_who_stops_leaves_what_waits_to_the_others(hall: Hall) -> None:
+    assert hall.reported()
+    assert hall.entrance.close() == []
