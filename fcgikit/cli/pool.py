@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import faulthandler
 import gc
 import importlib
 import logging
@@ -30,6 +29,7 @@ from ..server.handover import Handover
 from ..server.listener import Listener
 from ..server.sockets import is_listening, listening, parse_address
 from ..server.start import announce, run
+from ..server.watch import dump_on_crash
 from ..server.worker import Worker
 from ..supervisor.board import LAYOUT, Board
 from ..supervisor.image import Image, KeptSocket, State
@@ -300,7 +300,7 @@ class Pool:
         """Be the worker at *place* until told to leave; the exit status."""
         for listener in (*self._sockets.listeners, *([self._status] if self._status else ())):
             listener.path = ""  # the file is the supervisor's to remove
-        faulthandler.enable()
+        dump_on_crash(sys.stderr.fileno())
         config = self._config
         if self._apps is None:
             self._image.return_to_start()

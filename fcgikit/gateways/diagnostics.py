@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from ..errors import ClientDisconnected
 from ..events import Diagnostic
@@ -23,6 +24,17 @@ del _CONTROLS[ord("\n")]
 def printable(text: str) -> str:
     r"""*text* with its control characters, newlines excepted, written as ``\x1b``."""
     return text if text.isprintable() else text.translate(_CONTROLS)
+
+
+def one_line(text: str) -> str:
+    r"""As :func:`printable`, with newlines written as ``\x0a``, too."""
+    return printable(text).replace("\n", "\\x0a")
+
+
+def request_name(params: Mapping[str, Any]) -> str:
+    """A request as the log names it, on one line whatever the client sent."""
+    target = params.get("REQUEST_URI") or params.get("PATH_INFO", "")
+    return one_line(f"{params.get('REQUEST_METHOD', '-')} {target}")
 
 
 class ErrorStream:

@@ -17,7 +17,7 @@ from ..config import Config
 from ..errors import BodyTooLarge, ClientDisconnected, ConfigError, RequestError
 from ..events import AUTHORIZER, FILTER, EndOfResponse, Response, ResponseBody, Role
 from .context import RequestContext
-from .diagnostics import ErrorStream, printable
+from .diagnostics import ErrorStream, printable, request_name
 from .environ import content_length, last_modified, make_environ
 from .files import FileWrapper
 from .heads import REASONS, check_headers, parse_status
@@ -322,8 +322,4 @@ class _Answer:
             _log.error("%s: the body is longer than its Content-Length; cut", self._name())
 
     def _name(self) -> str:
-        """The request as the log names it, on one line whatever the client sent."""
-        environ = self._request.params
-        target = environ.get("REQUEST_URI") or environ.get("PATH_INFO", "")
-        name = f"{environ.get('REQUEST_METHOD', '-')} {target}"
-        return printable(name).replace("\n", "\\x0a")
+        return request_name(self._request.params)

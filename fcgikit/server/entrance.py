@@ -54,17 +54,12 @@ class Entrance:
             self._pause()
             return None
         try:
-            sock, address = door.accept()
+            return _let_in(door)
         except OSError as error:
             if error.errno in _CAPACITY:
                 log.error("cannot accept a connection: %s", error.strerror)
                 self._pause()
             return None  # else: another thread or process took it, or the peer has gone
-        if not door.admits(address):
-            log.warning("%s may not connect (setting: allow)", address[0])
-            sock.close()
-            return None
-        return sock, address
 
     def resume(self, inside: int) -> None:
         """Accept again, if there is room."""
@@ -88,11 +83,8 @@ class Entrance:
                     self._poller.unlisten(fileno)
                 with contextlib.suppress(OSError):
                     while take and len(taken) < _REPORTED:
-                        sock, address = door.accept()
-                        if door.admits(address):
-                            taken.append((door, (sock, address)))
-                        else:
-                            sock.close()
+                        if accepted := _let_in(door):
+                            taken.append((door, accepted))
                 door.close()
         return taken
 
@@ -102,3 +94,13 @@ class Entrance:
                 self.paused = True
                 for fileno in self._doors:
                     self._poller.unlisten(fileno)
+
+
+def _let_in(door: Door) -> Accepted | None:
+    """A connection, or ``None`` for one that is not admitted. Raises ``OSError``: there is none."""
+    sock, address = door.accept()
+    if door.admits(address):
+        return sock, address
+    log.warning("%s may not connect (setting: allow)", address[0])
+    sock.close()
+    return None

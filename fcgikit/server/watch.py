@@ -16,7 +16,7 @@ from math import inf
 from types import FrameType
 
 from ..config import Config
-from ..gateways.diagnostics import printable
+from ..gateways.diagnostics import one_line, request_name
 from .exchange import ServerExchange
 from .seats import Seat
 
@@ -73,9 +73,7 @@ def _tell(seat: Seat, exchange: ServerExchange, duration: float, what: str) -> N
     if seat.exchange is not exchange:  # it has ended meanwhile: the stack may be another's
         return
     params = exchange.request.params
-    target = params.get("REQUEST_URI") or params.get("PATH_INFO", "")
-    line = f"{params.get('REQUEST_METHOD', '-')} {target} {params.get('SERVER_PROTOCOL', '')}"
-    name = printable(line.rstrip()).replace("\n", "\\x0a")
+    name = f"{request_name(params)} {one_line(params.get('SERVER_PROTOCOL', ''))}".rstrip()
     log.warning(
         "%s: %s: after %.3f s %s\n%s",
         exchange.connection.peer, name, duration, what, stack.rstrip(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import os
 import pwd
@@ -84,7 +85,7 @@ def reserved() -> Iterator[tuple[str, int]]:
         yield host, port
 
 
-class FrontEnd(Process):
+class FrontEnd(Process, abc.ABC):
     """A web server on a loopback port, which keeps its files in a directory of its own.
 
     Subclasses write :meth:`configure`. *up* is what the server logs when it listens.
@@ -104,9 +105,9 @@ class FrontEnd(Process):
                 self.__exit__(None, None, None)
                 raise
 
+    @abc.abstractmethod
     def configure(self) -> Sequence[str]:
         """Write the configuration; the command that runs it in the foreground."""
-        raise NotImplementedError
 
     def __exit__(
         self,
