@@ -1,6 +1,6 @@
-"""Repeats one operation: ``python -m benchmarks.micro.loop NAME [CALLS]``.
+"""Repeats one operation: ``python -m benchmarks.micro.loop NAME [TIMES]``.
 
-With CALLS it does just that, for callgrind to count. Without, it prints nanoseconds: the shortest
+With TIMES it does just that, for callgrind to count. Without, it prints nanoseconds: the shortest
 of many repetitions, which others disturb least.
 """
 
@@ -11,7 +11,7 @@ from timeit import repeat
 
 from benchmarks.micro.operations import Operation, operations
 
-CALLS = 2_000
+TIMES = 2_000
 REPETITIONS = 60
 
 
@@ -20,16 +20,16 @@ def find(name: str) -> Operation:
 
 
 def nanoseconds(operation: Operation) -> float:
-    calls = repeat(operation.call, number=CALLS, repeat=REPETITIONS)
-    return min(calls) / CALLS / operation.per * 1e9
+    runs = repeat(lambda: operation.run(TIMES), number=1, repeat=REPETITIONS)
+    return min(runs) / TIMES * 1e9
 
 
-def main(name: str, calls: str = "") -> None:
+def main(name: str, times: str = "") -> None:
     operation = find(name)
-    if not calls:
+    if times:
+        operation.run(int(times))
+    else:
         print(nanoseconds(operation))
-    for _ in range(int(calls or 0)):
-        operation.call()
 
 
 if __name__ == "__main__":

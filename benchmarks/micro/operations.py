@@ -11,6 +11,7 @@ from typing import NamedTuple
 from benchmarks.apps import BODY, HEAD, hello
 from benchmarks.fastcgi_load import PARAMS, encode_get
 from benchmarks.http_load import BROWSER
+from benchmarks.micro.whole import whole
 from benchmarks.sink import Sink
 from fcgikit.config import DEFAULT
 from fcgikit.events import Request, Response, Side
@@ -32,26 +33,40 @@ GET = encode_get(1)
 
 
 class Operation(NamedTuple):
-    """*call*: what is repeated, *per*: how often it does what *name* says."""
+    """*run* does what *name* says so many times."""
 
     name: str
-    call: Callable[[], object]
-    per: int = 1
+    run: Callable[[int], object]
+
+
+def repeated(call: Callable[[], object], per: int = 1) -> Callable[[int], None]:
+    """The ``run`` of what one *call* does *per* times."""
+
+    def run(times: int) -> None:
+        for _ in range(times // per):
+            call()
+
+    return run
 
 
 def operations() -> list[Operation]:
     """All of them, from the bytes that arrive to those that leave."""
     assert len(BROWSER_PARAMS) == 24
     return [
-        Operation("split a record", split_records(), per=4),
-        Operation("decode 24 pairs", decode_pairs()),
-        Operation("copy an environ's dict", BROWSER_PARAMS.copy),
-        Operation("environ of 24 variables, with its copy", environ),
-        Operation("hello through the gateway", through_gateway()),
-        Operation("encode an answer", encode),
-        Operation("request and answer, FastCGI", through_chapter("fastcgi")),
-        Operation("request and answer, SCGI", through_chapter("scgi")),
-        Operation("request and answer, uwsgi", through_chapter("uwsgi")),
+        Operation("split a record", repeated(split_records(), per=4)),
+        Operation("decode 24 pairs", repeated(decode_pairs())),
+        Operation("copy an environ's dict", repeated(BROWSER_PARAMS.copy)),
+        Operation("environ of 24 variables, with its copy", repeated(environ)),
+        Operation("hello through the gateway", repeated(through_gateway())),
+        Operation("encode an answer", repeated(encode)),
+        Operation("request and answer, FastCGI", repeated(through_chapter("fastcgi"))),
+        Operation("request and answer, SCGI", repeated(through_chapter("scgi"))),
+        Operation("request and answer, uwsgi", repeated(through_chapter("uwsgi"))),
+        Operation("whole, FastCGI, kept", whole("fastcgi", kept=True)),
+        Operation("whole, FastCGI, kept, 4 threads", whole("fastcgi", kept=True, threads=4)),
+        Operation("whole, FastCGI, one-shot", whole("fastcgi")),
+        Operation("whole, SCGI", whole("scgi")),
+        Operation("whole, uwsgi", whole("uwsgi")),
     ]
 
 

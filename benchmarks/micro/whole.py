@@ -1,0 +1,78 @@
+"""Whole requests through a worker's loop, from bytes on a socket to bytes on a socket.
+
+The loop's poller is the client: each time the loop waits, it takes the last answer and sends the
+next request. So all happens on one thread, in the same order each time.
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable
+
+from benchmarks.apps import hello
+from benchmarks.fastcgi_load import PARAMS
+from fcgikit.config import Config
+from fcgikit.events import Request, Role, Side
+from fcgikit.gateways.wsgi import WSGIGateway
+from fcgikit.protocols import PROTOCOLS
+from fcgikit.server import admission, loop
+from fcgikit.server.poller import EpollPoller, Report
+from fcgikit.server.sockets import open_listener
+
+
+class Client(EpollPoller):
+    """Sends *data* so many times to the socket at *path*, over one connection if *kept*."""
+
+    def __init__(self, path: str, data: bytes, kept: bool) -> None:
+        super().__init__()
+        self._path = path
+        self._data = data
+        self._kept = kept
+        self._socket: socket.socket | None = None
+        self.left = 0
+        self.stop: Callable[[], None]
+
+    def wait(self, timeout: float | None, most: int) -> list[Report]:
+        client = self._socket
+        if client is not None:
+            assert b"Hello" in client.recv(65536)
+            if not (self._kept and self.left):
+                client.close()
+                client = None
+        if self.left:
+            self.left -= 1
+            if client is None:
+                client = socket.socket(socket.AF_UNIX)
+                client.connect(self._path)
+            client.send(self._data)
+        else:
+            self.stop()
+        self._socket = client
+        return super().wait(timeout, most)
+
+
+def whole(protocol: str, *, kept: bool = False, threads: int = 1) -> Callable[[int], None]:
+    """A function that has a worker answer so many requests."""
+    params = {**PARAMS, "CONTENT_LENGTH": "0"}
+    chapter = PROTOCOLS[protocol](Side.WEB, Config())
+    data = b"".join(chapter.send(Request(1, params, keep_conn=kept, complete=True)))
+
+    def run(requests: int) -> None:
+        config = Config(threads=threads, protocol=protocol)
+        directory = tempfile.mkdtemp(prefix="fk")
+        path = f"{directory}/s"
+        listener = open_listener(f"unix:{path}", config)
+        client = Client(path, data, kept)
+        client.left = requests
+        gateway = WSGIGateway(hello, config, multithread=threads > 1, multiprocess=False)
+        serving = loop.Loop({Role.RESPONDER: gateway}, [listener], config, client)
+        client.stop = serving.stop
+        serving.run()
+        serving.close()
+        shutil.rmtree(directory)
+
+    # Under valgrind every request is slow, and would be taken for one that others wait behind.
+    admission.QUICK = loop.QUICK = 1e9  # type: ignore[attr-defined]
+    return run
