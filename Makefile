@@ -103,10 +103,11 @@ $(WHEEL_DEPS): pyproject.toml | $(BIN)/python
 	$(INSTALL) '.[wheel]'
 	@touch $@
 
-# bjoern needs a library's headers, which not everybody may install.
+# Without pip's cache, uwsgi and bjoern are built against this Python: a cached uwsgi carries another
+# one in it. bjoern needs a library's headers, which not everybody may install.
 $(BENCH_DEPS): pyproject.toml | $(BIN)/python
-	$(INSTALL) '.[bench,test]'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check bjoern || \
+	$(INSTALL) --no-cache-dir '.[bench,test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-cache-dir bjoern || \
 	  echo 'bjoern is left out: it could not be installed' >&2
 	@touch $@
 

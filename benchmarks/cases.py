@@ -143,11 +143,11 @@ def protocol(name: str, title: str) -> Case:
 
 
 def framework(name: str, title: str, distribution: str) -> Case:
-    """What serving adds to what the framework itself takes."""
+    """What serving adds to what the framework itself takes; in uWSGI, too, for comparison."""
     app = f"benchmarks.frameworks:{name}()"
     reference = Calls(app, servers.version(distribution))
     return against(
-        Case(name, f"hello world in {title}", [reference]),
+        Case(name, f"hello world in {title}", [reference, behind_nginx(uwsgi(app=app))]),
         reference,
         lambda build: behind_nginx(fcgikit(build, app=app)),
         f"{title} hello, kept, more than in a bare loop",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import platform
 import shutil
 import socket
 import subprocess
@@ -15,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from benchmarks.builds import INTERPRETED, Build
@@ -100,7 +102,21 @@ def uwsgi(protocol: str = "fastcgi", *, app: str = HELLO, threads: int = 1) -> S
         argv += ["--need-app", "--die-on-term", "--disable-logging", "--single-interpreter"]
         return argv if threads == 1 else [*argv, "--threads", str(threads)]
 
+    check_python_of_uwsgi()
     return Server("uWSGI", version("uwsgi"), protocol, str(threads), command)
+
+
+@cache
+def check_python_of_uwsgi() -> None:
+    """Raises ``SystemExit`` if the Python built into uWSGI is not the one that runs all others."""
+    command = [tool("uwsgi"), "--python-version"]
+    try:
+        inside = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except FileNotFoundError:
+        return
+    if inside != platform.python_version():
+        raise SystemExit(f"uWSGI has Python {inside} in it; to build it anew: pip install"
+                         " --no-cache-dir --force-reinstall uwsgi")  # fmt: skip
 
 
 def gunicorn(worker: str) -> Server:
