@@ -6,10 +6,14 @@ import contextlib
 import errno
 import logging
 import threading
+from typing import TYPE_CHECKING
 
 from .handover import Handover
 from .listener import Accepted, Listener
 from .poller import Poller
+
+if TYPE_CHECKING:
+    from .connection import ServerConnection
 
 log = logging.getLogger("fcgikit.server")
 
@@ -29,6 +33,8 @@ class Entrance:
         self, listeners: list[Listener], handover: Handover | None, poller: Poller, most: int
     ) -> None:
         self.paused = False
+        self.shared = handover is not None or any(one.inherited for one in listeners)
+        """Other processes may wait at the same doors."""
         self._doors: dict[int, Door] = {one.socket.fileno(): one for one in listeners}
         if handover is not None:
             self._doors[handover.socket.fileno()] = handover
@@ -60,6 +66,18 @@ class Entrance:
                 log.error("cannot accept a connection: %s", error.strerror)
                 self._pause()
             return None  # else: another thread or process took it, or the peer has gone
+
+    def step_back(self, door: Door | None = None) -> None:
+        """Let the other processes be told before us of who comes next: to *door*, or to any.
+
+        The kernel tells the same one as long as it waits. For who comes and goes that is good:
+        everything is in its caches. But who stays would stay there, with everybody else.
+        """
+        with self._lock:
+            if not self.paused:
+                for fileno, one in self._doors.items():
+                    if door is None or one is door:
+                        self._poller.step_back(fileno)
 
     def resume(self, inside: int) -> None:
         """Accept again, if there is room."""
@@ -94,6 +112,11 @@ class Entrance:
                 self.paused = True
                 for fileno in self._doors:
                     self._poller.unlisten(fileno)
+
+
+def stays(connection: ServerConnection) -> bool:
+    """Whether the peer means to use it again, as far as it has said anything."""
+    return all(one.request.keep_conn for one in tuple(connection.exchanges.values()))
 
 
 def _let_in(door: Door) -> Accepted | None:

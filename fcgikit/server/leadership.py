@@ -41,13 +41,16 @@ class Leadership:
         self._usual = 0.0  # seconds the application has taken lately
         self._asleep = False  # the standby does not look: it must be handed the lead
 
-    def take(self, me: int) -> None:
-        """Become the leader, or stay it. Waits for as long as there is another."""
-        if self._leader != me:
-            with self._standby:
-                self._follow()
-            self._leader = me
+    def take(self, me: int) -> bool:
+        """Become the leader, which may take its time, or stay it; whether another was before."""
+        if self._leader == me:
+            self._busy_since = inf
+            return False
+        with self._standby:
+            self._follow()
+        self._leader = me
         self._busy_since = inf
+        return True
 
     def begin(self, me: int) -> float:
         """Before an application: hand the lead over if that is wise. Returns the time."""

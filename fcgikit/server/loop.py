@@ -23,7 +23,7 @@ from ..events import ProtocolStatus, Role
 from ..gateways.interface import Gateway
 from .admission import LOOK_INTERVAL, QUICK, Admission
 from .connection import ServerConnection
-from .entrance import Door, Entrance
+from .entrance import Door, Entrance, stays
 from .exchange import ServerExchange
 from .handover import Handover
 from .leadership import Leadership
@@ -89,8 +89,8 @@ class Loop:
         seat = seats.take()
         me = seat.thread
         while True:
-            if not self._alone:
-                lead.take(me)
+            if not self._alone and lead.take(me) and self._entrance.shared:
+                self._entrance.step_back()  # who led is at work for long: now the others' turn
             exchange = self._find()
             if exchange is None:
                 lead.hand_over(me)
@@ -267,13 +267,14 @@ class Loop:
             self._accept(door)
 
     def _accept(self, door: Door) -> None:
-        accepted = self._entrance.accept(door, len(self.table))
-        if accepted is None:
-            if self._entrance.paused:
-                with self._housekeeping:
-                    self._next_sweep = min(self._next_sweep, self._now + SWEEP_INTERVAL)
-            return
-        self._receive(self._enter(door, accepted))  # a front end has usually written already
+        if accepted := self._entrance.accept(door, len(self.table)):
+            connection = self._enter(door, accepted)
+            self._receive(connection)  # a front end has usually written already
+            if self._entrance.shared and stays(connection):
+                self._entrance.step_back(door)  # first: with its answer, the peer may come again
+        elif self._entrance.paused:
+            with self._housekeeping:
+                self._next_sweep = min(self._next_sweep, self._now + SWEEP_INTERVAL)
 
     def _enter(self, door: Door, accepted: Accepted) -> ServerConnection:
         connection = ServerConnection(*accepted, self._config, self, inherited=door.inherited)

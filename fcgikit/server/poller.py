@@ -32,6 +32,9 @@ class Poller(Protocol):
     def unlisten(self, fileno: int) -> None:
         """Do not report a listening socket any more."""
 
+    def step_back(self, fileno: int) -> None:
+        """Let the other processes that share a listening socket be told before this one."""
+
     def add(self, fileno: int) -> None:
         """Report each arrival on a connection once, and what has arrived already."""
 
@@ -96,6 +99,11 @@ class EpollPoller:
     def unlisten(self, fileno: int) -> None:
         self._epoll.unregister(fileno)
 
+    def step_back(self, fileno: int) -> None:
+        """The kernel tells the first that waits, in the order in which they began to listen."""
+        self.unlisten(fileno)
+        self.listen(fileno)  # which reports whoever has come in between
+
     def add(self, fileno: int) -> None:
         self._epoll.register(fileno, select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET)
 
@@ -144,6 +152,9 @@ class SelectorPoller:
     def unlisten(self, fileno: int) -> None:
         self._listening.discard(fileno)
         self._change(fileno, False)
+
+    def step_back(self, fileno: int) -> None:
+        """Nothing to do: every process is told."""
 
     def add(self, fileno: int) -> None:
         self._change(fileno, True)

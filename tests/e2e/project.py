@@ -7,7 +7,8 @@ import re
 import select
 import shutil
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -108,6 +109,18 @@ class Pool(Worker):
         os.kill(self.pid, number)
         self.wait_for_log(pattern, seen)
         return seen
+
+
+def wait_for_rest(pids: Iterable[int]) -> None:
+    """Wait until no thread of these processes is at work or about to be."""
+    deadline = time.monotonic() + PATIENCE
+    while any(_is_at_work(pid) for pid in pids):
+        assert time.monotonic() < deadline, "somebody is always at work"
+
+
+def _is_at_work(pid: int) -> bool:
+    stats = Path(f"/proc/{pid}/task").glob("*/stat")
+    return any(stat.read_text().rpartition(")")[2].split()[0] != "S" for stat in stats)
 
 
 def parse(answer: wire.Answer) -> tuple[str, int]:

@@ -6,11 +6,14 @@ import os
 import pwd
 import re
 import resource
+import select
 import signal
 import socket
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -18,7 +21,7 @@ import pytest
 from tests.e2e import wire
 from tests.e2e.gate import Gate
 from tests.e2e.process import PATIENCE, ROOT
-from tests.e2e.project import APP, Project, parse, wait_for_end
+from tests.e2e.project import APP, Project, parse, wait_for_end, wait_for_rest
 
 TWO = APP.replace('"one"', '"two"')
 
@@ -163,6 +166,29 @@ def test_one_more_and_one_fewer(project: Project) -> None:
             connection.sendall(wire.request("/", keep=True))
             assert parse(wire.read_answer(connection))[0] == "one"
         assert pool.ask()[0] == "one"
+
+
+@pytest.mark.skipif(not hasattr(select, "epoll"), reason="elsewhere every worker is told")
+@pytest.mark.parametrize("threads", [1, 4])
+def test_connections_that_stay_come_to_all_workers_in_turn(project: Project, threads: int) -> None:
+    def open_more(count: int) -> Counter[int]:
+        answered = []
+        for _ in range(count):
+            wait_for_rest(workers)
+            connection = stack.enter_context(pool.connect())
+            connection.sendall(wire.request("/", keep=True))
+            answered.append(parse(wire.read_answer(connection))[1])
+        return Counter(answered)
+
+    with project.pool(workers=2, threads=threads) as pool, ExitStack() as stack:
+        workers = pool.ready(2)
+        shares = open_more(40)
+        assert sorted(shares) == sorted(workers)
+        assert min(shares.values()) >= 10, "strictly it is 20 each, if nobody is late"
+        workers += pool.ready(1, pool.turn(signal.SIGTTIN, "worker .* ready"))
+        shares = open_more(60)
+        assert sorted(shares) == sorted(workers)
+        assert min(shares.values()) >= 10
 
 
 def test_connections_wait_while_there_are_no_workers(project: Project) -> None:

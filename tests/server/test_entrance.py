@@ -99,3 +99,21 @@ def test_who_retires_takes_what_the_kernel_has_told_nobody_else(hall: Hall) -> N
 def test_who_stops_leaves_what_waits_to_the_others(hall: Hall) -> None:
     assert hall.reported()
     assert hall.entrance.close() == []
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_who_steps_back_is_told_all_the_same(hall: Hall, whole: bool) -> None:
+    door = hall.entrance.door(hall.place.listeners[0].socket.fileno())
+    hall.entrance.step_back(None if whole else door)
+    assert hall.reported() == [hall.place.listeners[0].socket.fileno()]
+
+
+def test_doors_that_are_shut_stay_shut(hall: Hall) -> None:
+    hall.accept(inside=1)
+    hall.entrance.step_back()
+    assert not hall.reported()
+    hall.entrance.resume(inside=0)
+    assert hall.reported()
+    hall.entrance.close()
+    hall.entrance.step_back()
+    assert not hall.reported()

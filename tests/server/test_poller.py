@@ -182,6 +182,7 @@ def test_a_listener(poller: Poller) -> None:
             poller.woken()
         poller.listen(fileno)
         for _ in range(2):  # until it is accepted
+            poller.step_back(fileno)
             while fileno not in dict(poller.wait(PATIENCE, 100)):
                 poller.woken()
         listener.accept()[0].close()
