@@ -1,11 +1,12 @@
 """One connection of a front end: its socket, its chapter and the requests open on it.
 
-Bytes come in through whoever holds the reader's place: the loop's leader, or an application
-thread that waits for its body and then receives for everybody on the connection. They go
-out through whoever has something to say (``output.py``). Two rules keep that sound:
+Bytes come in through the loop's leader, or through an application thread that waits for its body
+and then receives for everybody on the connection. They go out through whoever has something to
+say (``output.py``). Two rules keep that sound:
 
-* ``lock`` guards the chapter, the table of exchanges and the flags; it is held for moments.
-* ``reading`` marks the one thread that may receive, and so may close the socket.
+* ``lock`` guards it all and is held for moments: whoever has to wait lets go of it.
+* ``reading`` marks a thread that waits for an arrival: meanwhile nobody else receives, nor
+  closes the socket.
 """
 
 from __future__ import annotations
@@ -59,8 +60,8 @@ class ServerConnection:
     *inherited* says that whoever started us owns the listening socket, as mod_fcgid does.
     """
 
-    __slots__ = ("_address", "_arrived", "_discarded", "_waiting", "arriving", "chapter",
-                 "config", "deadline", "ending", "eof", "exchanges", "fileno", "inherited",
+    __slots__ = ("_address", "_arrived", "_discarded", "arriving", "chapter", "config",
+                 "deadline", "ending", "eof", "exchanges", "fileno", "inherited",
                  "lingering", "lock", "multiplexed", "output", "owner", "reading", "registered",
                  "socket", "unreceived")  # fmt: skip
 
@@ -81,9 +82,8 @@ class ServerConnection:
         # request may stop the reading for want of room: others may stand behind its body.
         self.multiplexed = False
         self.lock = threading.Lock()
-        self.output = Output(sock, config.write_timeout, owner.about_to_wait)
+        self.output = Output(sock, config.write_timeout, owner.about_to_wait, self.lock)
         self._arrived: threading.Condition | None = None
-        self._waiting = 0  # threads in wait_for_arrival()
         self.reading = False
         self.unreceived = False  # something may have arrived that no report will tell of
         self.registered = False  # the poller knows the socket
@@ -109,21 +109,35 @@ class ServerConnection:
 
     # -- receiving ------------------------------------------------------------------------
 
-    def take_reader_place(self) -> bool:
-        """Become the one reader; if somebody is, or nobody should read now, remember the call."""
-        with self.lock:
+    def receive(self) -> list[ServerExchange] | None:
+        """Receive once what has arrived, unless somebody waits for it or nobody should read now.
+
+        Returns the exchanges that begin with it; ``None`` if nothing was received. The stream's
+        end is something. ``unreceived`` says whether to come back.
+        """
+        self.lock.acquire()
+        try:
             if self.fileno < 0:
-                return False
+                return None
             if self.reading or (self.exchanges and (self._window_full or self._may_leave)):
                 self.unreceived = True
-                return False
-            self.start_reading()
-            return True
+                return None
+            return self._receive()
+        finally:
+            self.lock.release()
 
-    def start_reading(self) -> None:
-        """With the lock held: take the reader's place, which is free."""
-        self.reading = True
-        self.unreceived = False  # who finds the place taken says so anew
+    def receive_in(self, timeout: float) -> list[ServerExchange] | None:
+        """As :meth:`receive`, for who is ``reading``, which ends: wait for an arrival first."""
+        while True:
+            with self.lock:
+                started = self._receive()
+                if started is not None or timeout <= 0:
+                    self.reading = False
+                    self.notify_readers()
+                    return started
+            self.owner.about_to_wait()
+            if not wait_for(self.fileno, select.POLLIN, timeout):
+                timeout = 0  # and a last look
 
     @property
     def _window_full(self) -> bool:
@@ -158,86 +172,62 @@ class ServerConnection:
         if self._arrived is None:
             self._arrived = threading.Condition(self.lock)
         self.owner.about_to_wait()
-        self._waiting += 1
         self._arrived.wait(timeout)
-        self._waiting -= 1
 
-    def receive(self, timeout: float) -> list[ServerExchange] | None:
-        """Receive once, as the reader, waiting up to *timeout* seconds; leave the place then.
-
-        Returns the exchanges that begin with what has arrived; ``None`` if nothing has. The
-        stream's end is something. ``unreceived`` says whether to come back.
-        """
+    def _receive(self) -> list[ServerExchange] | None:
+        """With the lock held, and nobody else reading: receive once, without waiting."""
         size = RECEIVE_SIZE if self.exchanges else FIRST_SIZE
-        while True:
-            try:
-                data = self.socket.recv(size, _DONTWAIT)
-            except BlockingIOError:
-                if timeout > 0:
-                    self.owner.about_to_wait()
-                    if wait_for(self.fileno, select.POLLIN, timeout):
-                        continue
-                with self.lock:
-                    self._leave_reader_place(self.unreceived)
-                return None
-            except OSError:  # a reset is an end like any other (rule R4)
-                data = b""
-            return self._take_in(data, len(data) == size)
-
-    def _take_in(self, data: bytes, full: bool) -> list[ServerExchange]:
-        """Pass on what *data* means, ``b""`` being the end, and leave the reader's place.
-
-        *full*: it is all that was asked for, and there may be more.
-        """
-        started: list[ServerExchange] = []
-        errors: list[RemoteProtocolError] = []
-        with self.lock:
-            if self.lingering:
-                self._discard(data)
-            else:
-                if self.chapter is None and data:
-                    self.chapter = detect(data[0])(Side.APP, self.config)
-                chapter = self.chapter
-                if not data:
-                    self.eof = True
-                if chapter is not None:
-                    events = chapter.receive_data(data) if data else chapter.receive_eof()
-                    for event in events:
-                        if type(event) is Request:
-                            exchange = ServerExchange(event, self)
-                            self.exchanges[event.request_id] = exchange
-                            if event.request_id != 1 or len(self.exchanges) > 1:
-                                self.multiplexed = True
-                            started.append(exchange)
-                        else:
-                            self._pass_on(event, errors)
-                    reply = chapter.data_to_send()
-                    if reply and not self.output.reply(reply):
-                        errors.append(RemoteProtocolError("does not read the answers it asks for"))
-            more = full or self.ending or self.unreceived
-            self._leave_reader_place(more and not self.eof)
-        for error in errors:
-            self._report(error)
+        try:
+            data = self.socket.recv(size, _DONTWAIT)
+        except BlockingIOError:
+            self.unreceived = False
+            self.owner.received(self.fileno)
+            return None
+        except OSError:  # a reset is an end like any other (rule R4)
+            data = b""
+        started = self._take_in(data)
+        self.unreceived = (len(data) == size or self.ending) and not self.eof
+        if not self.unreceived:
+            self.owner.received(self.fileno)
         return started
 
-    def _leave_reader_place(self, more: bool) -> None:
-        """With the lock held: let others read. *more*: there may be something left."""
-        self.reading = False
-        self.unreceived = more
-        if not more:
-            self.owner.received(self.fileno)
-        if self._waiting:
-            self.notify_readers()
+    def _take_in(self, data: bytes) -> list[ServerExchange]:
+        """Pass on what *data* means, ``b""`` being the end. Returns the exchanges that begin."""
+        started: list[ServerExchange] = []
+        if self.lingering:
+            self._discard(data)
+            return started
+        chapter = self.chapter
+        if chapter is None and data:
+            chapter = self.chapter = detect(data[0])(Side.APP, self.config)
+        if not data:
+            self.eof = True
+        if chapter is None:
+            return started
+        events = chapter.receive_data(data) if data else chapter.receive_eof()
+        reply = chapter.data_to_send()
+        if reply and not self.output.reply(reply):
+            self._report(RemoteProtocolError("does not read the answers it asks for"))
+        for event in events:
+            if type(event) is Request:
+                request_id = event.request_id
+                exchange = self.exchanges[request_id] = ServerExchange(event, self)
+                if request_id != 1 or len(self.exchanges) > 1:
+                    self.multiplexed = True
+                started.append(exchange)
+            else:
+                self._pass_on(event)
+        return started
 
-    def _pass_on(self, event: Event, errors: list[RemoteProtocolError]) -> None:
-        """Give an event to the exchange it concerns, and add what the log should say."""
+    def _pass_on(self, event: Event) -> None:
+        """Give an event to the exchange it concerns, and the log what it should say."""
         if isinstance(event, Refused):
-            errors.append(event.error)
+            self._report(event.error)
         elif isinstance(event, Closed):
             if event.error is not None:
-                errors.append(event.error)
                 for exchange in self.exchanges.values():
                     exchange.abort()
+                self._report(event.error)
         else:
             concerned = self.exchanges.get(getattr(event, "request_id", 0))
             if concerned is None:
@@ -254,72 +244,79 @@ class ServerConnection:
         hint = f" (setting: {error.limit})" if error.limit else ""
         log.warning("%s: %s%s", self.peer, error, hint)
         if error.scope is Scope.CONNECTION and not self.eof:
-            with self.lock:
-                self._linger(time.monotonic())
+            self._linger(time.monotonic())
 
     # -- sending --------------------------------------------------------------------------
 
-    def send(self, exchange: ServerExchange, event: Event, *, again: bool = False) -> None:
+    def send(self, exchange: ServerExchange, event: Event) -> None:
         """Write what the chapter makes of *event*. Raises ``ClientDisconnected``."""
-        assert self.chapter is not None
         output = self.output
-        output.take_turn(again)  # first: records go out in the order in which they are framed
+        self.lock.acquire()
         try:
-            with self.lock:
-                if exchange.given_up:
-                    raise ClientDisconnected("the request has been given up")
-                buffers = self.chapter.send(event)
-                if output.unsent:
-                    buffers = [output.take_unsent(), *buffers]
+            if output.taken:
+                output.wait_for_turn()  # records go out in the order in which they are framed
+            if exchange.given_up:
+                raise ClientDisconnected("the request has been given up")
+            assert self.chapter is not None
+            buffers = self.chapter.send(event)
             if buffers:
                 output.write(buffers)
         finally:
-            output.turn.release()
-            if output.unsent:
-                output.flush()
+            if output.taken:
+                output.end_turn()
+            if exchange.answered:  # and its last byte is written
+                self._remove(exchange)
+            self.lock.release()
 
     def send_file(self, exchange: ServerExchange, fileno: int, offset: int, count: int) -> int:
         """Send file bytes as body, at most one record; how many. Raises as :meth:`send`."""
         assert self.chapter is not None
         output = self.output
-        try:
-            with output.turn:
-                with self.lock:
-                    if exchange.given_up:
-                        raise ClientDisconnected("the request has been given up")
-                    frame = self.chapter.frame_body(exchange.request.request_id, count)
-                    if output.unsent:
-                        frame = (output.take_unsent() + frame[0], *frame[1:])
+        with self.lock:
+            try:
+                if output.taken:
+                    output.wait_for_turn()
+                if exchange.given_up:
+                    raise ClientDisconnected("the request has been given up")
+                frame = self.chapter.frame_body(exchange.request.request_id, count)
                 output.write_file(frame, fileno, offset)
-        finally:
-            if output.unsent:
-                output.flush()
+            finally:
+                if output.taken:
+                    output.end_turn()
         return frame[1]
 
     # -- ending ---------------------------------------------------------------------------
 
-    def exchange_done(self, exchange: ServerExchange) -> bool:
-        """An application is through with a request; whether :meth:`close_if_due` must be asked."""
+    def remove(self, exchange: ServerExchange) -> None:
+        """A request is over, however it ended."""
         with self.lock:
-            request_id = exchange.request.request_id
-            # The front end may have used the id again as soon as it saw the end.
-            if self.exchanges.get(request_id) is exchange:
-                del self.exchanges[request_id]
-            assert self.chapter is not None
-            return (
-                self.chapter.must_close
-                or self.unreceived
-                or self.eof
-                or self.output.broken
-                or self.lingering
-                or not self.registered
-            )
+            self._remove(exchange)
+
+    def _remove(self, exchange: ServerExchange) -> None:
+        request_id = exchange.request.request_id
+        # The front end may have used the id again as soon as it saw the end.
+        if self.exchanges.get(request_id) is exchange:
+            del self.exchanges[request_id]
+
+    def may_be_due(self) -> bool:
+        """After an answer: whether :meth:`close_if_due` must be asked."""
+        chapter = self.chapter
+        assert chapter is not None
+        return (
+            chapter.must_close
+            or self.unreceived
+            or self.eof
+            or self.output.broken
+            or self.lingering
+            or not self.registered
+        )
 
     def cut_off(self, exchange: ServerExchange, event: CutOff) -> None:
         """End in the middle of an answer, so that the peer sees it (rule R22)."""
         with suppress(ClientDisconnected):
             self.send(exchange, event)
         self.output.reset_on_close()
+        self.remove(exchange)  # from here on the connection may be closed
 
     def finish(self) -> None:
         """Take no further request after those that run."""

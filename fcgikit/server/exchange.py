@@ -41,14 +41,15 @@ class ServerExchange:
     connection, which calls them with its lock held.
     """
 
-    __slots__ = ("_earlier", "_ended", "_failure", "_filter_data_follows", "_received",
-                 "_spool", "_started", "aborted", "body_ended", "connection", "given_up",
+    __slots__ = ("_earlier", "_failure", "_filter_data_follows", "_received", "_spool",
+                 "_started", "aborted", "answered", "body_ended", "connection", "given_up",
                  "released", "request", "unwanted")  # fmt: skip
 
     def __init__(self, request: Request, connection: ServerConnection) -> None:
         self.request = request
         self.aborted = False
         self.unwanted = False  # aborted by a word of the peer, not only by its end
+        self.answered = False  # the end of the answer is out, or about to be
         self.given_up = False  # answered by us, while the application still runs
         self.released = False  # answered, while the application still runs
         self.body_ended = request.complete
@@ -58,18 +59,12 @@ class ServerExchange:
         self._filter_data_follows = request.role is FILTER
         self._failure: RequestError | None = None
         self._received = len(request.body)
-        self._started = False  # the response head is out
-        self._ended = False  # nothing more may be sent
+        self._started = False  # the response head is out, and more is to come
         if self._received > connection.config.max_body_size:
             request.body, request.complete = b"", False
             self._refuse_body()
 
     # -- the connection's side --------------------------------------------------------------
-
-    @property
-    def answered(self) -> bool:
-        """The end of the answer is out, or about to be."""
-        return self._ended
 
     @property
     def window_full(self) -> bool:
@@ -171,7 +166,7 @@ class ServerExchange:
         Returns the chapter if that has not had an answer yet.
         """
         connection = self.connection
-        self.given_up = self._ended = True
+        self.given_up = self.answered = True
         self._close_spools()
         self.abort()
         connection.notify_readers()
@@ -226,10 +221,10 @@ class ServerExchange:
                 if waiting:
                     connection.wait_for_arrival(deadline - now)
                 else:
-                    connection.start_reading()
+                    connection.reading = True
             if waiting:
                 continue
-            if started := connection.receive(deadline - now):
+            if started := connection.receive_in(deadline - now):
                 connection.owner.enqueue(started)
             if connection.unreceived and (self.body_ended or len(connection.exchanges) > 1):
                 connection.owner.report(connection)  # what is left there is not for us
@@ -237,15 +232,15 @@ class ServerExchange:
     def send(self, event: Event) -> None:
         """Write an event of the answer. Raises ``ClientDisconnected``."""
         kind = type(event)
-        if self._ended:
+        if self.answered:
             raise ClientDisconnected("the request is over")
         if self.unwanted and kind is not EndOfResponse:
             raise ClientDisconnected("the front end has aborted the request")
         if kind is Response:
+            self.answered = event.complete  # type: ignore[union-attr]
             self._started = True
-            self._ended = event.complete  # type: ignore[union-attr]
         elif kind is EndOfResponse:
-            self._ended = True
+            self.answered = True
         elif len(self.connection.exchanges) > 1 and isinstance(event, ResponseBody):
             self._take_turns(event)
             return
@@ -256,7 +251,7 @@ class ServerExchange:
         for start in range(0, len(event.data), _PIECE):
             self.connection.output.wait_for_room()  # before the turn, not in it
             piece = event.data[start : start + _PIECE]
-            self.connection.send(self, ResponseBody(event.request_id, piece), again=True)
+            self.connection.send(self, ResponseBody(event.request_id, piece))
 
     def send_file(self, fileno: int, offset: int, count: int) -> int:
         """Send up to *count* bytes of a file as body; how many there were. Raises like send."""
@@ -275,12 +270,12 @@ class ServerExchange:
 
     def truncate(self) -> None:
         """End an unfinished answer visibly: rule R22."""
-        if self._ended:
+        if self.answered:
             return
         end = self._visible_end()
         if isinstance(end, CutOff):
-            self._ended = True
             self.connection.cut_off(self, end)
+            self.answered = True
         else:
             self.send(end)
 
@@ -296,7 +291,7 @@ class ServerExchange:
         connection = self.connection
         if self.released or self.given_up:
             return
-        if not self._ended:
+        if not self.answered:
             self._end_answer()
         with connection.lock:
             self.released = True
@@ -309,7 +304,7 @@ class ServerExchange:
 
     def finish(self) -> None:
         """After the gateway: make sure that the answer has ended, whatever happened."""
-        if not self._ended:
+        if not self.answered:
             self._end_answer()
         if self._spool is not None or self._earlier is not None:
             self._close_spools()
@@ -324,7 +319,8 @@ class ServerExchange:
                 self.refuse(500, "the application sent no answer",
                             ProtocolStatus.REQUEST_COMPLETE)  # fmt: skip
         except ClientDisconnected:
-            pass
+            self.answered = True
+            self.connection.remove(self)
 
     def _close_spools(self) -> None:
         for spool in (self._earlier, self._spool):

@@ -283,24 +283,23 @@ class Loop:
 
     def _receive(self, connection: ServerConnection) -> bool:
         """Receive what there is, as far as it is wanted; whether there was something."""
-        ready: list[ServerExchange] = []
-        received = False
-        while connection.take_reader_place():
-            started = connection.receive(0)
-            if started is not None:
-                received = True
-                ready += started
-            if not connection.unreceived:
-                break
-        if self._limited:
+        ready = started = connection.receive()
+        while connection.unreceived and started is not None:
+            started = connection.receive()
+            if started:
+                ready = [*ready, *started] if ready else started
+        received = ready is not None
+        if ready and self._limited:
             ready = self._admission.admit(ready)
-        if ready:
-            connection.deadline = inf
-            connection.arriving = False
-        if not ready or not (connection.registered or self._alone):
+        if not ready:
+            self._settle(connection)
+            return received
+        connection.deadline = inf
+        connection.arriving = False
+        if not (connection.registered or self._alone):
             self._settle(connection)
         self._ready.extend(ready)  # last: from here on another thread may end the connection
-        return received
+        return True
 
     def _settle(self, connection: ServerConnection) -> None:
         """After a step of a connection: close it, or see that it is watched and timed."""
@@ -342,7 +341,7 @@ class Loop:
         if self._limited:
             self._admission.leave(exchange)
         connection = exchange.connection
-        if connection.exchange_done(exchange) or self._draining:
+        if connection.may_be_due() or self._draining:
             self._settle(connection)  # first, so that nobody waits for the end (rule R1)
             if connection.unreceived:
                 self._receive(connection)

@@ -1,7 +1,8 @@
 """The way out of a connection: whole records, in order, to a peer that may be slow.
 
-Whoever has output writes it, when it has its ``turn``: a lock, which may be held while the
-peer takes its time, up to ``write_timeout``.
+Whoever has output writes it, with the connection's lock held. What the peer takes at once is
+gone then; while it is waited for, up to ``write_timeout``, the writer lets go of the lock and
+has its *turn* instead: others who want to write queue up.
 """
 
 from __future__ import annotations
@@ -36,51 +37,67 @@ def wait_for(fileno: int, what: int, timeout: float) -> bool:
 
 
 class Output:
-    """Writes to one socket; any thread may call.
+    """Writes to one socket; any thread may call, with *lock* held.
 
     *timeout* is ``write_timeout``, in seconds; *about_to_wait* is called before a wait.
     """
 
-    __slots__ = ("_about_to_wait", "_may_block", "_queue", "_socket", "_timeout",
-                 "_unsent_lock", "broken", "turn", "unsent")  # fmt: skip
+    __slots__ = ("_about_to_wait", "_lock", "_may_block", "_queue", "_socket", "_timeout",
+                 "_waiting", "broken", "taken", "unsent")  # fmt: skip
 
     def __init__(
-        self, sock: socket.socket, timeout: float, about_to_wait: Callable[[], None]
+        self,
+        sock: socket.socket,
+        timeout: float,
+        about_to_wait: Callable[[], None],
+        lock: threading.Lock,
     ) -> None:
         self._socket = sock
         self._timeout = timeout
         self._about_to_wait = about_to_wait
+        self._lock = lock
         self.unsent = b""  # automatic answers that found the way blocked
-        self._unsent_lock = threading.Lock()
-        self.turn = threading.Lock()
-        self._queue = threading.Lock()
+        self.taken = False  # it is somebody's turn, who has let go of the lock
+        self._queue: threading.Condition | None = None  # those who wait for their turn
+        self._waiting = 0  # how many they are
         self.broken = False  # nothing more can be written
         self._may_block = True  # so far
 
-    def take_turn(self, again: bool) -> None:
-        """Wait for the turn; behind whoever waits already, if the caller takes it *again*.
+    def wait_for_turn(self) -> None:
+        """Where the way is ``taken``: wait until it is free. Who came first goes first."""
+        self._queue = self._queue or threading.Condition(self._lock)
+        self._waiting += 1
+        self._queue.wait()  # and the way is still taken, by us
 
-        Without a queue a large answer would take its next turn before those who wait wake up.
-        """
-        if again or not self.turn.acquire(blocking=False):
-            with self._queue:
-                self.turn.acquire()
+    def end_turn(self) -> None:
+        """Let the next go on who waits."""
+        self._flush()
+        if self._waiting and self._queue is not None:
+            self._waiting -= 1
+            self._queue.notify()
+        else:
+            self.taken = False
 
     def write(self, buffers: Buffers) -> None:
-        """With the turn: write all of *buffers*, waiting as long as need be.
+        """Write all of *buffers*, waiting as long as need be, after what is ``unsent``.
 
-        What was ``unsent`` belongs before them: it may begin with the rest of a record. What is
-        ``unsent`` after the turn is to be flushed. Raises ``ClientDisconnected``.
+        That may begin with the rest of a record. To be called when the way is not ``taken``, or
+        in turn; afterwards it may be taken. Raises ``ClientDisconnected``.
         """
         if self.broken:
             raise self._lost()
+        if self.unsent:
+            buffers = [self.unsent, *buffers]
+            self.unsent = b""
         try:
             if len(buffers) == 1:
+                size = len(buffers[0])
                 sent = self._socket.send(buffers[0], _DONTWAIT)
-                if sent == len(buffers[0]):
-                    return
             else:
+                size = sum([len(buffer) for buffer in buffers])
                 sent = self._socket.sendmsg(buffers[:_IOV_MAX], [], _DONTWAIT)
+            if sent == size:
+                return
         except BlockingIOError:
             sent = 0
         except OSError:
@@ -88,7 +105,7 @@ class Output:
         self._write_rest(buffers, sent)
 
     def write_file(self, frame: tuple[bytes, int, bytes], fileno: int, offset: int) -> None:
-        """With the turn: write ``(before, size, after)`` with *size* bytes of a file between.
+        """Write ``(before, size, after)`` with *size* bytes of a file between, like :meth:`write`.
 
         Raises ``ClientDisconnected``; also when the file has become shorter: what the peer was
         promised cannot be sent any more.
@@ -97,20 +114,25 @@ class Output:
         if self._may_block:
             os.set_blocking(self._socket.fileno(), False)  # sendfile knows no MSG_DONTWAIT
             self._may_block = False
-        if before:
+        if before or self.unsent:
             self.write([before])
-        while size:
-            try:
-                sent = os.sendfile(self._socket.fileno(), fileno, offset, size)
-            except BlockingIOError:
-                self.wait_for_room()
-                continue
-            except OSError:
-                sent = 0
-            if not sent:
-                raise self._lost()
-            offset += sent
-            size -= sent
+        self.taken = True
+        self._lock.release()  # the disk, too, may be slow
+        try:
+            while size:
+                try:
+                    sent = os.sendfile(self._socket.fileno(), fileno, offset, size)
+                except BlockingIOError:
+                    self.wait_for_room()
+                    continue
+                except OSError:
+                    sent = 0
+                if not sent:
+                    raise self._lost()
+                offset += sent
+                size -= sent
+        finally:
+            self._lock.acquire()
         if after:
             self.write([after])
 
@@ -119,15 +141,16 @@ class Output:
 
         What does not go out now goes with the next write; ``False`` if too much has gathered.
         """
-        with self._unsent_lock:
-            self.unsent += answer
-        self.flush()
+        self.unsent += answer
+        if not self.taken:
+            self._flush()
         return len(self.unsent) <= MAX_UNSENT
 
     def all_sent(self) -> bool:
         """Whether nothing waits for the peer, nor for the next write."""
-        self.flush()
-        return not self.unsent and not self.broken
+        if not self.taken:
+            self._flush()
+        return not (self.unsent or self.broken or self.taken)
 
     def reset_on_close(self) -> None:
         """Let the end be seen as a cut: RST on TCP; a Unix socket knows only its end."""
@@ -136,33 +159,35 @@ class Output:
             with suppress(OSError):
                 self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
 
-    def take_unsent(self) -> bytes:
-        """With the turn: what is to be written before anything else."""
-        with self._unsent_lock:
-            unsent, self.unsent = self.unsent, b""
-        return unsent
-
     def _write_rest(self, buffers: Buffers, sent: int) -> None:
         """Go on after the first *sent* bytes, at the pace of the peer."""
         pending = [memoryview(buffer) for buffer in buffers]
         first = 0
-        while True:
-            while first < len(pending) and sent >= len(pending[first]):
-                sent -= len(pending[first])
-                first += 1
-            if first == len(pending):
-                return
-            pending[first] = pending[first][sent:]
-            try:
-                sent = self._socket.sendmsg(pending[first : first + _IOV_MAX], [], _DONTWAIT)
-            except BlockingIOError:
-                sent = 0
-                self.wait_for_room()
-            except OSError:
-                raise self._lost() from None
+        self.taken = True
+        self._lock.release()
+        try:
+            while True:
+                while first < len(pending) and sent >= len(pending[first]):
+                    sent -= len(pending[first])
+                    first += 1
+                if first == len(pending):
+                    return
+                pending[first] = pending[first][sent:]
+                try:
+                    sent = self._socket.sendmsg(pending[first : first + _IOV_MAX], [], _DONTWAIT)
+                except BlockingIOError:
+                    sent = 0
+                    self.wait_for_room()
+                except OSError:
+                    raise self._lost() from None
+        finally:
+            self._lock.acquire()
 
     def wait_for_room(self) -> None:
-        """Wait until the peer has taken most of what was written. Raises ``ClientDisconnected``."""
+        """Wait until the peer has taken most of what was written, without the lock.
+
+        Raises ``ClientDisconnected``.
+        """
         self._about_to_wait()
         fileno = self._socket.fileno()
         if fileno < 0:
@@ -175,16 +200,13 @@ class Output:
         self.broken = True
         return ClientDisconnected("the front end does not take the response any more")
 
-    def flush(self) -> None:
-        """Write what waits, unless somebody is writing: then that thread does it after."""
-        while self.unsent and not self.broken and self.turn.acquire(blocking=False):
+    def _flush(self) -> None:
+        """Send of what is ``unsent`` as much as there is room for."""
+        if self.unsent and not self.broken:
             try:
-                with self._unsent_lock:
-                    sent = self._socket.send(self.unsent, _DONTWAIT)
-                    self.unsent = self.unsent[sent:]
+                sent = self._socket.send(self.unsent, _DONTWAIT)
+                self.unsent = self.unsent[sent:]
             except BlockingIOError:
                 return
             except OSError:
                 self.broken = True
-            finally:
-                self.turn.release()

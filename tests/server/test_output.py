@@ -9,6 +9,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 
@@ -26,10 +27,11 @@ class Line:
         self.ours = ours
         self.theirs = theirs
         self.theirs.settimeout(PATIENCE)
+        self.lock = threading.Lock()
         self._pool = ThreadPoolExecutor(1)
 
     def output(self, timeout: float = PATIENCE) -> Output:
-        return Output(self.ours, timeout, lambda: None)
+        return Output(self.ours, timeout, lambda: None, self.lock)
 
     def read(self, size: int, step: int = 1 << 16) -> Future[bytes]:
         """Let the peer read *size* bytes, at most *step* at a time, while the test goes on."""
@@ -42,19 +44,34 @@ class Line:
 
         return self._pool.submit(work)
 
+    def write(self, output: Output, buffers: Buffers) -> None:
+        """Write in turn, after what waits and before what comes meanwhile, as connections do."""
+        with self.in_turn(output):
+            output.write(buffers)
+
+    def write_file(self, output: Output, frame: tuple[bytes, int, bytes], *where: int) -> None:
+        with self.in_turn(output):
+            output.write_file(frame, *where)
+
+    def reply(self, output: Output, answer: bytes) -> bool:
+        with self.lock:
+            return output.reply(answer)
+
+    @contextmanager
+    def in_turn(self, output: Output) -> Iterator[None]:
+        with self.lock:
+            try:
+                if output.taken:
+                    output.wait_for_turn()
+                yield
+            finally:
+                if output.taken:
+                    output.end_turn()
+
     def close(self) -> None:
         self.ours.close()
         self.theirs.close()
         self._pool.shutdown()
-
-
-def write(output: Output, buffers: Buffers) -> None:
-    """Write in turn, after what waits and before what comes meanwhile, as connections do."""
-    try:
-        with output.turn:
-            output.write([output.take_unsent(), *buffers] if output.unsent else buffers)
-    finally:
-        output.flush()
 
 
 def unix_pair() -> tuple[socket.socket, socket.socket]:
@@ -95,14 +112,14 @@ def test_all_buffers_in_order_however_slow_the_peer(
     buffers: Buffers = [block(number, size) for number, size in enumerate(sizes)]
     expected = b"".join(buffers)
     received = line.read(len(expected), step)
-    write(line.output(), buffers)
+    line.write(line.output(), buffers)
     assert received.result(PATIENCE) == expected
 
 
 def test_views_are_buffers_too(line: Line) -> None:
     data = block(1, 200_000)
     received = line.read(100_003)
-    write(line.output(), [b"abc", memoryview(data)[50_000:150_000]])
+    line.write(line.output(), [b"abc", memoryview(data)[50_000:150_000]])
     assert received.result(PATIENCE) == b"abc" + data[50_000:150_000]
 
 
@@ -112,32 +129,31 @@ def test_writers_do_not_mix(line: Line) -> None:
     received = line.read(writers * size, 5000)
     with ThreadPoolExecutor(writers) as pool:
         halves = [bytes([number]) * (size // 2) for number in range(writers)]
-        list(pool.map(lambda half: write(output, [half, half]), halves))
+        list(pool.map(lambda half: line.write(output, [half, half]), halves))
     data = received.result(PATIENCE)
     pieces = {data[at : at + size] for at in range(0, len(data), size)}
     assert pieces == {half * 2 for half in halves}
 
 
 def test_who_takes_one_turn_after_the_other_lets_others_in_between(line: Line) -> None:
-    turns = []
-    output = line.output(PATIENCE)
+    large, small = b"x" * (1 << 20), b"small"
+    output = line.output()
 
     def work() -> None:
-        output.take_turn(again=False)
-        turns.append("small")
-        output.turn.release()
+        for _ in range(2):
+            line.write(output, [large])
 
-    output.take_turn(again=True)
-    small = threading.Thread(target=work)
-    small.start()
-    while not output._queue.locked():  # until it waits
+    writer = threading.Thread(target=work)
+    writer.start()
+    assert line.read(100).result(PATIENCE) == large[:100]
+    late = threading.Thread(target=line.write, args=[output, [small]])
+    late.start()
+    while not output._waiting:  # for its turn
         pass
-    output.turn.release()
-    output.take_turn(again=True)
-    turns.append("large")
-    output.turn.release()
-    small.join(PATIENCE)
-    assert turns == ["small", "large"]
+    data = line.read(2 * len(large) + len(small) - 100).result(PATIENCE)
+    assert data == large[100:] + small + large
+    for thread in (writer, late):
+        thread.join(PATIENCE)
 
 
 def test_a_peer_that_has_gone(line: Line) -> None:
@@ -145,22 +161,22 @@ def test_a_peer_that_has_gone(line: Line) -> None:
     line.theirs.close()
     with pytest.raises(ClientDisconnected):
         for _ in range(3):  # TCP learns it from the answer to what was sent
-            write(output, [b"x" * 100_000])
+            line.write(output, [b"x" * 100_000])
     assert output.broken
     with pytest.raises(ClientDisconnected):
-        write(output, [b"y"])
+        line.write(output, [b"y"])
 
 
 def test_a_peer_that_goes_while_it_is_waited_for(line: Line) -> None:
     line.read(10_000).add_done_callback(lambda _: line.theirs.close())
     with pytest.raises(ClientDisconnected):
-        write(line.output(), [b"x" * (8 << 20)])
+        line.write(line.output(), [b"x" * (8 << 20)])
 
 
 def test_a_peer_that_reads_nothing(line: Line, caplog: pytest.LogCaptureFixture) -> None:
     output = line.output(timeout=0.05)
     with pytest.raises(ClientDisconnected):
-        write(output, [b"x" * (8 << 20)])
+        line.write(output, [b"x" * (8 << 20)])
     assert output.broken
     assert "setting: write_timeout" in caplog.text
 
@@ -169,7 +185,7 @@ def test_the_time_limit_is_for_silence_not_for_the_whole(line: Line) -> None:
     """However long it takes in all: what is read now and then is written to the end."""
     size = 300_000
     received = line.read(size, 2000)
-    write(line.output(timeout=2), [b"x" * size])
+    line.write(line.output(timeout=2), [b"x" * size])
     assert len(received.result(PATIENCE)) == size
 
 
@@ -183,7 +199,7 @@ def test_a_file_between_its_frame(line: Line, size: int, step: int) -> None:
         file.write(data)
         file.flush()
         received = line.read(size + 6, step)
-        line.output().write_file((b"<<<<", size, b">>"), file.fileno(), 70)
+        line.write_file(line.output(), (b"<<<<", size, b">>"), file.fileno(), 70)
         assert received.result(PATIENCE) == b"<<<<" + data[70 : 70 + size] + b">>"
 
 
@@ -192,8 +208,8 @@ def test_a_file_without_a_frame(line: Line) -> None:
         file.write(b"0123456789")
         file.flush()
         output = line.output()
-        output.write_file((b"", 4, b""), file.fileno(), 3)
-        write(output, [b"!"])
+        line.write_file(output, (b"", 4, b""), file.fileno(), 3)
+        line.write(output, [b"!"])
         assert line.read(5).result(PATIENCE) == b"3456!"
 
 
@@ -203,7 +219,7 @@ def test_a_file_that_has_become_shorter(line: Line) -> None:
         file.flush()
         output = line.output()
         with pytest.raises(ClientDisconnected):
-            output.write_file((b"<", 10, b">"), file.fileno(), 0)
+            line.write_file(output, (b"<", 10, b">"), file.fileno(), 0)
         assert output.broken, "a whole record was promised: nothing may follow"
 
 
@@ -213,14 +229,14 @@ def test_a_file_for_a_peer_that_has_gone(line: Line) -> None:
     with tempfile.TemporaryFile() as file:
         file.truncate(8 << 20)
         with pytest.raises(ClientDisconnected):
-            output.write_file((b"<", 8 << 20, b">"), file.fileno(), 0)
+            line.write_file(output, (b"<", 8 << 20, b">"), file.fileno(), 0)
 
 
 def test_a_file_for_a_peer_that_reads_nothing(line: Line) -> None:
     with tempfile.TemporaryFile() as file:
         file.truncate(8 << 20)
         with pytest.raises(ClientDisconnected):
-            line.output(timeout=0.05).write_file((b"<", 8 << 20, b">"), file.fileno(), 0)
+            line.write_file(line.output(timeout=0.05), (b"<", 8 << 20, b">"), file.fileno(), 0)
 
 
 # -- automatic answers -----------------------------------------------------------------------------
@@ -229,7 +245,7 @@ def test_a_file_for_a_peer_that_reads_nothing(line: Line) -> None:
 def stuff(line: Line, output: Output, answer: bytes) -> int:
     """Reply until the peer's buffers are full and one waits; how often."""
     count = 0
-    while output.reply(answer):
+    while line.reply(output, answer):
         count += 1
         assert count < 100_000
     return count + 1
@@ -242,7 +258,7 @@ def test_a_reply_never_waits_and_tells_when_too_much_has_gathered(line: Line) ->
     assert not output.broken
     received = line.read(1 << 30)
     for _ in range(50):  # what waits goes with the next writes, as far as there is room
-        write(output, [wire.record(wire.STDOUT, b"end")])
+        line.write(output, [wire.record(wire.STDOUT, b"end")])
     line.ours.close()
     data = received.result(PATIENCE)
     # Whole records, whichever way they found room: none inside another.
@@ -264,13 +280,13 @@ def records(data: bytes) -> list[tuple[int, int, bytes]]:
 def test_a_reply_during_a_write_comes_after_it(line: Line) -> None:
     output = line.output()
     body = b"x" * (2 << 20)
-    writer = threading.Thread(target=write, args=[output, [body]])
+    writer = threading.Thread(target=line.write, args=[output, [body]])
     writer.start()
     assert line.read(100).result(PATIENCE) == body[:100]
-    assert output.reply(b"reply")  # returns while the write is under way
+    assert line.reply(output, b"reply")  # returns while the write is under way
     received = line.read(len(body) - 100 + 6)
     writer.join(PATIENCE)
-    write(output, [b"!"])  # if there was no room before
+    line.write(output, [b"!"])  # if there was no room before
     assert received.result(PATIENCE) == body[100:] + b"reply!"
 
 
@@ -278,10 +294,10 @@ def test_a_reply_to_a_peer_that_has_gone(line: Line) -> None:
     output = line.output()
     line.theirs.close()
     for _ in range(3):
-        output.reply(b"x" * (MAX_UNSENT // 10))  # to nobody: no exception
+        line.reply(output, b"x" * (MAX_UNSENT // 10))  # to nobody: no exception
     with pytest.raises(ClientDisconnected):
         for _ in range(3):
-            write(output, [b"x"])
+            line.write(output, [b"x"])
 
 
 # -- the end ---------------------------------------------------------------------------------------
@@ -289,11 +305,11 @@ def test_a_reply_to_a_peer_that_has_gone(line: Line) -> None:
 
 def test_a_cut_is_a_reset_on_tcp_and_an_end_on_unix(line: Line) -> None:
     output = line.output()
-    write(output, [b"some"])
+    line.write(output, [b"some"])
     assert line.theirs.recv(10) == b"some"
     output.reset_on_close()
     with pytest.raises(ClientDisconnected):
-        write(output, [b"more"])
+        line.write(output, [b"more"])
     line.ours.close()
     if line.theirs.family == socket.AF_UNIX:
         assert line.theirs.recv(10) == b""
