@@ -5,10 +5,12 @@ Each is made once and then called again and again; ``per`` says how many of its 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+import os
+import tempfile
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, NamedTuple
 
-from benchmarks.apps import BODY, HEAD, hello
+from benchmarks.apps import BODY, HEAD, hello, stream, upload
 from benchmarks.fastcgi_load import PARAMS, encode_get
 from benchmarks.http_load import BROWSER
 from benchmarks.micro.whole import whole
@@ -22,6 +24,9 @@ from fcgikit.protocols.cgi import encode_head
 from fcgikit.protocols.fastcgi.pairs import decode_params, encode_pairs
 from fcgikit.protocols.fastcgi.records import RecordReader, encode_answer
 
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
 HTTP = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in BROWSER.items()}
 BROWSER_PARAMS = {
     name: value for name, value in {**PARAMS, **HTTP}.items() if name != "REMOTE_USER"
@@ -30,6 +35,9 @@ BROWSER_PARAMS = {
 
 GET = encode_get(1)
 """FCGI_BEGIN_REQUEST, FCGI_PARAMS twice and FCGI_STDIN: four records."""
+
+HALF = bytes(128 * 1024)
+"""Of what a connection takes at once: nobody has to wait for room, or for more."""
 
 
 class Operation(NamedTuple):
@@ -67,7 +75,24 @@ def operations() -> list[Operation]:
         Operation("whole, FastCGI, one-shot", whole("fastcgi")),
         Operation("whole, SCGI", whole("scgi")),
         Operation("whole, uwsgi", whole("uwsgi")),
+        Operation("whole, upload of 128 KiB", whole("fastcgi", kept=True, app=upload, body=HALF)),
+        Operation("whole, file of 128 KiB", whole("fastcgi", kept=True, app=file_of(HALF))),
+        Operation("whole, 64 blocks of 1 KiB", whole("fastcgi", kept=True, app=stream)),
     ]
+
+
+def file_of(content: bytes) -> WSGIApplication:
+    """An application that hands over a file."""
+    held = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the application is there
+    os.pwrite(held.fileno(), content, 0)
+
+    def file(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        start_response("200 OK", HEAD[:1])
+        opened = open(os.dup(held.fileno()), "rb")  # noqa: SIM115 - the server closes it
+        wrapped: Iterable[bytes] = environ["wsgi.file_wrapper"](opened)
+        return wrapped
+
+    return file
 
 
 def split_records() -> Callable[[], object]:
