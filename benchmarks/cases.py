@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from benchmarks import servers
 from benchmarks.apps import BODY, FILE_SIZE
 from benchmarks.builds import COMPILED, INTERPRETED, Build, builds
-from benchmarks.contestants import BehindNginx, Calls, Contestant, Direct, Throughput
+from benchmarks.contestants import BehindNginx, Burning, Calls, Contestant, Direct, Throughput
 from benchmarks.figures import Kind
 from benchmarks.http_load import BROWSER, Asking
 from benchmarks.scaling import IDLE, MANY_CONNECTIONS, AmongIdle, Download, IdleMemory, Upload
@@ -196,8 +196,15 @@ def bulk() -> Case:
 
 
 def workers() -> Case:
-    """The application outweighs load generator and server, so that cores are the limit."""
-    case = Case("workers", "500 us of work without nginx", [], unit="requests per second")
+    """The application outweighs load generator and server, so that cores are the limit.
+
+    What two cores give depends on the machine, so processes without a server take their turns.
+    """
+    alone, together = Burning(1), Burning(2)
+    unit = "requests per second"
+    case = Case("workers", "5 ms of work without nginx", [alone, together], unit=unit)
+    title = "what the cores give: 2 processes against 1, no server"
+    case.goals.append(Goal(title, together, alone, Kind.GAIN, 1.8))
     for build in builds():
         one, two = (
             Throughput(fcgikit(build, app="benchmarks.apps:burn", workers=count))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import platform
 import tempfile
 import time
 from abc import ABC, abstractmethod
@@ -106,11 +107,32 @@ class Direct(Loaded):
 
 
 class Throughput(Direct):
-    """Compared by requests per second."""
+    """Compared by requests per second, counted while there is load: its start takes time, too."""
+
+    def load(self, seconds: int) -> int:
+        self._answered = super().load(seconds)
+        return self._answered
 
     def turn(self, seconds: int) -> Turn:
-        turn = super().turn(seconds)
-        return turn._replace(figure=turn.requests_per_second)
+        spent_on_each = super().turn(seconds).figure / 1e6
+        rate = self._answered / seconds
+        return Turn(rate, rate, rate * spent_on_each)
+
+
+class Burning(Contestant):
+    """So many processes that do what the application of a :class:`Throughput` does, unasked."""
+
+    def __init__(self, processes: int) -> None:
+        note = "1 process" if processes == 1 else f"{processes} processes"
+        super().__init__(Server("bare loop", platform.python_version(), "", "", list), note)
+        self._processes = processes
+
+    def start(self, stack: contextlib.ExitStack) -> None:
+        pass
+
+    def turn(self, seconds: int) -> Turn:
+        rate = float(INTERPRETED.run("benchmarks.burning", str(self._processes), str(seconds)))
+        return Turn(rate, rate)
 
 
 class Calls(Contestant):

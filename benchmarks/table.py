@@ -15,7 +15,7 @@ def text(outcome: Outcome) -> str:
         figure = f"{row.median:>9,.1f}  ({min(row.figures):,.1f}-{max(row.figures):,.1f})"
         lines.append(f"  {row.title:44}{row.protocol:9}{row.threads:>3} {figure}")
     for verdict in outcome.verdicts:
-        title = f"{verdict.title}, {verdict.build}"
+        title = ", ".join(filter(None, (verdict.title, verdict.build)))
         lines.append(f"  {title}:")
         answer = "reached" if verdict.reached else "MISSED"
         lines.append(f"    {measured(verdict)}, goal {goal(verdict)}: {answer}")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import fastcgi_load, servers
+from benchmarks import burning, fastcgi_load, servers
 from benchmarks.apps import PIECE
 from benchmarks.builds import INTERPRETED
 from benchmarks.micro import kept
@@ -50,6 +50,11 @@ def test_bodies_pass_in_both_directions() -> None:
     for case in (upload, download):
         with running(case.server) as (path, _), fastcgi_load.connect(path) as connection:
             assert case.pass_through(connection, 3) == 3 * len(PIECE)
+
+
+def test_processes_burn_side_by_side(capsys: pytest.CaptureFixture[str]) -> None:
+    burning.main(2, 0.05)
+    assert float(capsys.readouterr().out) > 0
 
 
 @pytest.mark.parametrize("operation", operations(), ids=lambda operation: operation.name)
