@@ -137,7 +137,7 @@ class ServerConnection:
                     return started
             self.owner.about_to_wait()
             if not wait_for(self.fileno, select.POLLIN, timeout):
-                timeout = 0  # and a last look
+                timeout = 0.0  # and a last look
 
     @property
     def _window_full(self) -> bool:
