@@ -111,7 +111,7 @@ class Throughput(Direct):
 
     def load(self, seconds: int) -> int:
         self._answered = super().load(seconds)
-        return self._answered
+        return self._answered + self._connections  # each has asked once before
 
     def turn(self, seconds: int) -> Turn:
         spent_on_each = super().turn(seconds).figure / 1e6
