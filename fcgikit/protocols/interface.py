@@ -58,7 +58,7 @@ class Connection(Protocol):
         """How to send up to *count* body bytes from elsewhere (sendfile).
 
         Returns ``(before, size, after)``: write *before*, then *size* body bytes, then
-        *after*; repeat until *count* is used up.
+        *after*. The same goes around each further *size* bytes, while *count* has so many left.
         """
 
     def finish(self) -> None:

@@ -269,7 +269,7 @@ class ServerConnection:
             self.lock.release()
 
     def send_file(self, exchange: ServerExchange, fileno: int, offset: int, count: int) -> int:
-        """Send file bytes as body, at most one record; how many. Raises as :meth:`send`."""
+        """Send whole records of a file as body; how many bytes. Raises as :meth:`send`."""
         assert self.chapter is not None
         output = self.output
         with self.lock:
@@ -279,11 +279,10 @@ class ServerConnection:
                 if exchange.given_up:
                     raise ClientDisconnected("the request has been given up")
                 frame = self.chapter.frame_body(exchange.request.request_id, count)
-                output.write_file(frame, fileno, offset)
+                return frame[1] * output.write_file(frame, count // frame[1], fileno, offset)
             finally:
                 if output.taken:
                     output.end_turn()
-        return frame[1]
 
     # -- ending ---------------------------------------------------------------------------
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .connection import ServerConnection
 
 _PIECE = 64 * 1024  # bytes of body per turn at the connection that other requests share too
+_STRETCH = 1024 * 1024  # bytes of a file to be sent before we look whether it still has more
 
 
 class ServerExchange:
@@ -258,12 +259,15 @@ class ServerExchange:
         connection = self.connection
         sent = 0
         while sent < count:
-            if len(connection.exchanges) > 1:  # nobody shall wait for our disk
-                piece = os.pread(fileno, min(count - sent, _PIECE), offset + sent)
-                self._take_turns(ResponseBody(self.request.request_id, piece))
+            if self.answered or self.unwanted:
+                raise ClientDisconnected("the request is over")
+            left = count - sent
+            if left > _PIECE and len(connection.exchanges) == 1:
+                sent += connection.send_file(self, fileno, offset + sent, min(left, _STRETCH))
+            else:  # little, or others are there, who shall not wait for our disk
+                piece = os.pread(fileno, min(left, _PIECE), offset + sent)
+                self.send(ResponseBody(self.request.request_id, piece))
                 sent += len(piece)
-            else:
-                sent += connection.send_file(self, fileno, offset + sent, count - sent)
             if os.fstat(fileno).st_size <= offset + sent:
                 break
         return sent

@@ -26,6 +26,8 @@ MAX_UNSENT = 64 * 1024
 
 _IOV_MAX = 512  # buffers per sendmsg; Linux takes 1024
 _DONTWAIT = socket.MSG_DONTWAIT
+_MORE = getattr(socket, "MSG_MORE", 0)
+_TIMEVAL = struct.Struct("ll")
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 # A front end writes a body in small pieces (nginx: 8 KiB) and wakes us with the first of them. If
@@ -49,7 +51,7 @@ class Output:
     *timeout* is ``write_timeout``, in seconds; *about_to_wait* is called before a wait.
     """
 
-    __slots__ = ("_about_to_wait", "_lock", "_may_block", "_queue", "_socket", "_timeout",
+    __slots__ = ("_about_to_wait", "_lock", "_queue", "_socket", "_timed", "_timeout",
                  "_waiting", "broken", "taken", "unsent")  # fmt: skip
 
     def __init__(
@@ -68,7 +70,7 @@ class Output:
         self._queue: threading.Condition | None = None  # those who wait for their turn
         self._waiting = 0  # how many they are
         self.broken = False  # nothing more can be written
-        self._may_block = True  # so far
+        self._timed = False  # the socket itself knows the timeout
 
     def wait_for_turn(self) -> None:
         """Where the way is ``taken``: wait until it is free. Who came first goes first."""
@@ -111,37 +113,45 @@ class Output:
             raise self._lost() from None
         self._write_rest(buffers, sent)
 
-    def write_file(self, frame: tuple[bytes, int, bytes], fileno: int, offset: int) -> None:
-        """Write ``(before, size, after)`` with *size* bytes of a file between, like :meth:`write`.
+    def write_file(
+        self, frame: tuple[bytes, int, bytes], times: int, fileno: int, offset: int
+    ) -> int:
+        """Write ``(before, size, after)`` with *size* bytes of a file between, so many *times*.
 
-        Raises ``ClientDisconnected``; also when the file has become shorter: what the peer was
-        promised cannot be sent any more.
+        Once at least; no more when somebody else has something to write. Returns how often. It is
+        called like :meth:`write`, and waits in the kernel: to be woken for each bit of room would
+        cost more than to send. Raises ``ClientDisconnected``; also when the file has become
+        shorter: what the peer was promised cannot be sent any more.
         """
+        if self.unsent:
+            self.write([])
         before, size, after = frame
-        if self._may_block:
-            os.set_blocking(self._socket.fileno(), False)  # sendfile knows no MSG_DONTWAIT
-            self._may_block = False
-        if before or self.unsent:
-            self.write([before])
+        to = self._socket.fileno()
+        written = 0
         self.taken = True
         self._lock.release()  # the disk, too, may be slow
         try:
-            while size:
-                try:
-                    sent = os.sendfile(self._socket.fileno(), fileno, offset, size)
-                except BlockingIOError:
-                    self.wait_for_room()
-                    continue
-                except OSError:
-                    sent = 0
-                if not sent:
-                    raise self._lost()
-                offset += sent
-                size -= sent
+            self._wait_in_kernel()
+            while written < times and not (written and (self._waiting or self.unsent)):
+                if before:
+                    self._socket.send(before, _MORE)
+                sent = 0
+                while sent < size:
+                    count = os.sendfile(to, fileno, offset + sent, size - sent)
+                    if not count:
+                        raise self._lost()
+                    sent += count
+                if after:
+                    self._socket.send(after)
+                offset += size
+                written += 1
+        except BlockingIOError:
+            raise self._too_slow() from None
+        except OSError:
+            raise self._lost() from None
         finally:
             self._lock.acquire()
-        if after:
-            self.write([after])
+        return written
 
     def reply(self, answer: bytes) -> bool:
         """Write what a chapter answers by itself, without ever waiting for the peer.
@@ -200,8 +210,20 @@ class Output:
         if fileno < 0:
             raise self._lost()
         if not wait_for(fileno, select.POLLOUT, self._timeout):
-            log.warning("a peer took no output for %g s (setting: write_timeout)", self._timeout)
-            raise self._lost()
+            raise self._too_slow()
+
+    def _wait_in_kernel(self) -> None:
+        """From here on what is not sent with MSG_DONTWAIT waits for room."""
+        self._about_to_wait()
+        if not self._timed:
+            seconds, fraction = divmod(self._timeout, 1)
+            limit = _TIMEVAL.pack(int(seconds), int(fraction * 1e6) or 1)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+            self._timed = True
+
+    def _too_slow(self) -> ClientDisconnected:
+        log.warning("a peer took no output for %g s (setting: write_timeout)", self._timeout)
+        return self._lost()
 
     def _lost(self) -> ClientDisconnected:
         self.broken = True

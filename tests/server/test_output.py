@@ -49,9 +49,11 @@ class Line:
         with self.in_turn(output):
             output.write(buffers)
 
-    def write_file(self, output: Output, frame: tuple[bytes, int, bytes], *where: int) -> None:
+    def write_file(
+        self, output: Output, frame: tuple[bytes, int, bytes], *where: int, times: int = 1
+    ) -> int:
         with self.in_turn(output):
-            output.write_file(frame, *where)
+            return output.write_file(frame, times, *where)
 
     def reply(self, output: Output, answer: bytes) -> bool:
         with self.lock:
@@ -211,6 +213,32 @@ def test_a_file_without_a_frame(line: Line) -> None:
         line.write_file(output, (b"", 4, b""), file.fileno(), 3)
         line.write(output, [b"!"])
         assert line.read(5).result(PATIENCE) == b"3456!"
+
+
+def test_a_file_in_many_frames(line: Line) -> None:
+    with tempfile.TemporaryFile() as file:
+        file.write(b"0123456789")
+        file.flush()
+        assert line.write_file(line.output(), (b"<", 3, b">"), file.fileno(), 1, times=3) == 3
+        assert line.read(15).result(PATIENCE) == b"<123><456><789>"
+
+
+def test_a_file_makes_room_for_others_between_its_frames(line: Line) -> None:
+    size = 1 << 20
+    with tempfile.TemporaryFile() as file, ThreadPoolExecutor(2) as pool:
+        file.truncate(3 * size)
+        output = line.output()
+        frame = (b"<", size, b">")
+        first = pool.submit(line.write_file, output, frame, file.fileno(), 0, times=3)
+        assert line.read(1).result(PATIENCE) == b"<"  # and then its turn lasts until it is read
+        second = pool.submit(line.write, output, [b"second"])
+        while not output._waiting:
+            pass
+        assert line.reply(output, b"reply")
+        received = line.read(size + 1 + 5 + 6).result(PATIENCE)
+        assert received[size:] == b">replysecond"
+        assert first.result(PATIENCE) == 1
+        second.result(PATIENCE)
 
 
 def test_a_file_that_has_become_shorter(line: Line) -> None:
