@@ -41,18 +41,21 @@ HALF = bytes(128 * 1024)
 
 
 class Operation(NamedTuple):
-    """*run* does what *name* says so many times."""
+    """*run* does what *name* says so many times, and says how many."""
 
     name: str
-    run: Callable[[int], object]
+    run: Callable[[int], int]
 
 
-def repeated(call: Callable[[], object], per: int = 1) -> Callable[[int], None]:
+def repeated(call: Callable[[], object], per: int = 1) -> Callable[[int], int]:
     """The ``run`` of what one *call* does *per* times."""
 
-    def run(times: int) -> None:
-        for _ in range(times // per):
+    def run(times: int) -> int:
+        done = 0
+        while done < times:
             call()
+            done += per
+        return done
 
     return run
 

@@ -67,8 +67,8 @@ def whole(
     threads: int = 1,
     app: WSGIApplication = hello,
     body: bytes = b"",
-) -> Callable[[int], None]:
-    """A function that has a worker answer so many requests.
+) -> Callable[[int], int]:
+    """A function that has a worker answer so many requests, and says how many it has.
 
     *body* and what *app* answers to it must fit into a socket's buffers: nobody waits for us.
     """
@@ -80,7 +80,7 @@ def whole(
     if body:
         data += b"".join(chapter.send(EndOfBody(1)))
 
-    def run(requests: int) -> None:
+    def run(requests: int) -> int:
         config = Config(threads=threads, protocol=protocol)
         directory = tempfile.mkdtemp(prefix="fk")
         path = f"{directory}/s"
@@ -93,5 +93,6 @@ def whole(
         serving.run()
         serving.close()
         shutil.rmtree(directory)
+        return serving.requests
 
     return run

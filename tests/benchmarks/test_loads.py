@@ -59,7 +59,7 @@ def test_processes_burn_side_by_side(capsys: pytest.CaptureFixture[str]) -> None
 
 @pytest.mark.parametrize("operation", operations(), ids=lambda operation: operation.name)
 def test_an_operation_can_be_repeated(operation: Operation) -> None:
-    operation.run(8)
+    assert operation.run(8) == 8
 
 
 def test_counts_are_kept_beside_others(tmp_path: Path) -> None:
