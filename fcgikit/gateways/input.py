@@ -15,6 +15,7 @@ from .interface import Exchange
 
 # nginx sends a buffered body in pieces of this size.
 _BUFFER_SIZE = 32 * 1024
+_NOTHING = memoryview(b"")
 
 
 def open_body(exchange: Exchange, length: int | None) -> BinaryIO:
@@ -130,21 +131,27 @@ class _Stream(io.RawIOBase):
             wanted = min(wanted, self._length - self._received)
             if not wanted:
                 return 0
-        if not self._piece and not self._ended:
-            self._piece = memoryview(self._read())
-        if not self._piece:
+        piece = self._piece
+        if not piece and not self._ended:
+            piece = memoryview(self._read())
+        count = len(piece)
+        if not count:
             self._ended = True
             self._check_end()
             return 0
-        count = min(wanted, len(self._piece))
-        buffer[:count] = self._piece[:count]
-        self._piece = self._piece[count:]
+        if count <= wanted:
+            buffer[:count] = piece
+            self._piece = _NOTHING
+        else:
+            count = wanted
+            buffer[:count] = piece[:count]
+            self._piece = piece[count:]
         self._received += count
         return count
 
     def close(self) -> None:
         self._read = None  # an application may keep its environ; it shall not keep us
-        self._piece = memoryview(b"")
+        self._piece = _NOTHING
         super().close()
 
     def _check_end(self) -> None:

@@ -215,12 +215,15 @@ class ServerConnection:
                 if request_id != 1 or len(self.exchanges) > 1:
                     self.multiplexed = True
                 started.append(exchange)
+            elif type(event) is Body or type(event) is FilterData:
+                if (concerned := self.exchanges.get(event.request_id)) is not None:
+                    concerned.add(event.data, multiplexed=self.multiplexed)
             else:
                 self._pass_on(event)
         return started
 
     def _pass_on(self, event: Event) -> None:
-        """Give an event to the exchange it concerns, and the log what it should say."""
+        """Tell the exchange that another event concerns, and the log what it should say."""
         if isinstance(event, Refused):
             self._report(event.error)
         elif isinstance(event, Closed):
@@ -232,9 +235,7 @@ class ServerConnection:
             concerned = self.exchanges.get(getattr(event, "request_id", 0))
             if concerned is None:
                 return
-            if isinstance(event, (Body, FilterData)):
-                concerned.add(event.data, multiplexed=self.multiplexed)
-            elif isinstance(event, (EndOfBody, EndOfFilterData)):
+            if isinstance(event, (EndOfBody, EndOfFilterData)):
                 concerned.end_body()
             elif isinstance(event, Abort):
                 concerned.lose_input() if self.eof else concerned.abort()

@@ -82,10 +82,11 @@ class ServerExchange:
         if self._received > config.max_body_size:
             self._refuse_body()
             return
-        if self._spool is None:
-            self._spool = Spool()
+        spool = self._spool
+        if spool is None:
+            spool = self._spool = Spool()
         try:
-            self._spool.append(data, config.spool_size if multiplexed else None)
+            spool.append(data, config.spool_size if multiplexed else None)
         except OSError as error:
             self._failure = RequestError(f"cannot spool the request body: {error}")
 

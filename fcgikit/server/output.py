@@ -100,13 +100,14 @@ class Output:
             self.unsent = b""
         try:
             if len(buffers) == 1:
-                size = len(buffers[0])
-                sent = self._socket.send(buffers[0], _DONTWAIT)
+                (data,) = buffers
+                sent = self._socket.send(data, _DONTWAIT)
+                if sent == len(data):
+                    return
             else:
-                size = sum([len(buffer) for buffer in buffers])
                 sent = self._socket.sendmsg(buffers[:_IOV_MAX], [], _DONTWAIT)
-            if sent == size:
-                return
+                if sent == sum([len(buffer) for buffer in buffers]):
+                    return
         except BlockingIOError:
             sent = 0
         except OSError:
