@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from math import inf
-from typing import Any
+from typing import Any, Final
 
 from ..config import Config
 from ..errors import ClientDisconnected, RemoteProtocolError, Scope
@@ -51,6 +51,7 @@ FIRST_SIZE = 16 * 1024
 """Bytes asked for while no request is open: most requests are smaller, and the buffer, which is
 made anew each time, then stays in the processor's caches."""
 
+_APP: Final = Side.APP
 _DONTWAIT = socket.MSG_DONTWAIT
 
 
@@ -66,7 +67,7 @@ class ServerConnection:
                  "socket", "unreceived")  # fmt: skip
 
     def __init__(
-        self, sock: socket.socket, address: Any, config: Config, owner: Owner, *, inherited: bool
+        self, sock: socket.SocketType, address: Any, config: Config, owner: Owner, inherited: bool
     ) -> None:
         self.socket = sock
         self.fileno = sock.fileno()
@@ -76,7 +77,7 @@ class ServerConnection:
         self.inherited = inherited
         self.chapter: ChapterConnection | None = None
         if config.protocol != "auto":
-            self.chapter = PROTOCOLS[config.protocol](Side.APP, config)
+            self.chapter = PROTOCOLS[config.protocol](_APP, config)
         self.exchanges: dict[int, ServerExchange] = {}
         # Only a front end that multiplexes uses other ids than 1 (rule R16). From then on no
         # request may stop the reading for want of room: others may stand behind its body.
@@ -177,17 +178,19 @@ class ServerConnection:
     def _receive(self) -> list[ServerExchange] | None:
         """With the lock held, and nobody else reading: receive once, without waiting."""
         size = RECEIVE_SIZE if self.exchanges else FIRST_SIZE
+        started = None
+        more = False
         try:
             data = self.socket.recv(size, _DONTWAIT)
         except BlockingIOError:
-            self.unreceived = False
-            self.owner.received(self.fileno)
-            return None
+            pass
         except OSError:  # a reset is an end like any other (rule R4)
-            data = b""
-        started = self._take_in(data)
-        self.unreceived = (len(data) == size or self.ending) and not self.eof
-        if not self.unreceived:
+            started = self._take_in(b"")
+        else:
+            started = self._take_in(data)
+            more = (len(data) == size or self.ending) and not self.eof
+        self.unreceived = more
+        if not more and self.owner.received is not None:
             self.owner.received(self.fileno)
         return started
 
@@ -199,7 +202,7 @@ class ServerConnection:
             return started
         chapter = self.chapter
         if chapter is None and data:
-            chapter = self.chapter = detect(data[0])(Side.APP, self.config)
+            chapter = self.chapter = detect(data[0])(_APP, self.config)
         if not data:
             self.eof = True
         if chapter is None:
@@ -359,7 +362,7 @@ class ServerConnection:
             self._leave()
             return True
 
-    def give_away(self, give: Callable[[socket.socket], bool]) -> bool:
+    def give_away(self, give: Callable[[socket.SocketType], bool]) -> bool:
         """Pass the socket to *give* at a boundary between requests; whether it was taken.
 
         A fresh chapter can go on there: nothing is open, nothing is half received or half sent.

@@ -56,7 +56,7 @@ class Handover:
         """Whoever comes this way has been let in before."""
         return True
 
-    def give(self, sock: socket.socket) -> bool:
+    def give(self, sock: socket.SocketType) -> bool:
         """Send a connection to the other workers, without waiting; whether there was room.
 
         The caller still has to close its own copy.

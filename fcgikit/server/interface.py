@@ -14,7 +14,7 @@ class Owner(Protocol):
     """The loop, as its connections see it; any thread may ask."""
 
     @property
-    def received(self) -> Callable[[int], None]:
+    def received(self) -> Callable[[int], None] | None:
         """To be told the descriptor, when everything that had arrived has been received."""
 
     @property

@@ -36,21 +36,17 @@ class Leadership:
     def __init__(self) -> None:
         self._lead = threading.Lock()
         self._standby = threading.Lock()
-        self._leader = 0
+        self.leader = 0
         self._busy_since = inf  # the leader runs an application since then
         self._usual = 0.0  # seconds the application has taken lately
         self._asleep = False  # the standby does not look: it must be handed the lead
 
-    def take(self, me: int) -> bool:
-        """Become the leader, which may take its time, or stay it; whether another was before."""
-        if self._leader == me:
-            self._busy_since = inf
-            return False
+    def take(self, me: int) -> None:
+        """Become the :attr:`leader`, which may take its time."""
         with self._standby:
             self._follow()
-        self._leader = me
+        self.leader = me
         self._busy_since = inf
-        return True
 
     def begin(self, me: int) -> float:
         """Before an application: hand the lead over if that is wise. Returns the time."""
@@ -60,16 +56,18 @@ class Leadership:
             self.hand_over(me)
         return now
 
-    def end(self, began: float) -> float:
+    def end(self, me: int, began: float) -> float:
         """After an application that began at *began*. Returns how long it took."""
+        if self.leader == me:
+            self._busy_since = inf
         took = time.monotonic() - began
         self._usual += (took - self._usual) / _MEMORY
         return took
 
     def hand_over(self, me: int) -> None:
         """Let the standby lead, if *me* is the leader: *me* will be busy or wait."""
-        if self._leader == me:
-            self._leader = 0
+        if self.leader == me:
+            self.leader = 0
             self._busy_since = inf
             try:
                 self._lead.release()

@@ -77,7 +77,7 @@ class Loop:
         self._stale = self._limited  # what is found now may have waited, and its peer have left
         self._now = time.monotonic()
         self._housekeeping = threading.Lock()
-        self._next_sweep = inf
+        self._next_sweep = self._now
         self._draining = False
         self.retiring = False  # while draining: what is idle goes to other workers
 
@@ -89,8 +89,10 @@ class Loop:
         seat = seats.take()
         me = seat.thread
         while True:
-            if not self._alone and lead.take(me) and self._entrance.shared:
-                self._entrance.step_back()  # who led is at work for long: now the others' turn
+            if not self._alone and lead.leader != me:
+                lead.take(me)
+                if self._entrance.shared:
+                    self._entrance.step_back()  # who led is at work for long: now the others' turn
             exchange = self._find()
             if exchange is None:
                 lead.hand_over(me)
@@ -108,7 +110,7 @@ class Loop:
                 if seats.noting:
                     seats.begin(seat, exchange, began)
                 self._serve(exchange)
-                self._stale |= lead.end(began) > QUICK
+                self._stale |= lead.end(me, began) > QUICK
             if seats.noting:
                 seats.end(seat)
 
@@ -206,18 +208,19 @@ class Loop:
 
     def _find(self) -> ServerExchange | None:
         """Wait and receive until a request is ready; ``None`` when the loop has stopped."""
+        ready, reported = self._ready, self._reported
         while True:
-            if self._ready:
+            if ready:
                 try:
-                    exchange = self._ready.popleft()
+                    exchange = ready.popleft()
                 except IndexError:  # another thread was faster
                     continue
                 if not self._stale or self._wanted(exchange):
                     return exchange
                 self._serve(exchange)  # only its end
-            if self._reported:
+            if reported:
                 try:
-                    fileno, bits = self._reported.popleft()
+                    fileno, bits = reported.popleft()
                 except IndexError:
                     continue
                 self._handle(fileno, bits)
@@ -241,13 +244,13 @@ class Loop:
                 self._reported.extend(reports)
                 return
         timeout = None
-        if self._next_sweep != inf:
+        if self.table or self._entrance.paused:
             timeout = self._next_sweep - self._now
             if timeout < 0.0:
                 timeout = 0.0
         self._reported.extend(self._poller.wait(timeout, _BATCH))
-        self._now = time.monotonic()
-        if self._now >= self._next_sweep and self._housekeeping.acquire(blocking=False):
+        self._now = now = time.monotonic()
+        if now >= self._next_sweep and self._housekeeping.acquire(False):
             try:
                 self._sweep()
             finally:
@@ -272,12 +275,10 @@ class Loop:
             self._receive(connection)  # a front end has usually written already
             if self._entrance.shared and stays(connection):
                 self._entrance.step_back(door)  # first: with its answer, the peer may come again
-        elif self._entrance.paused:
-            with self._housekeeping:
-                self._next_sweep = min(self._next_sweep, self._now + SWEEP_INTERVAL)
 
     def _enter(self, door: Door, accepted: Accepted) -> ServerConnection:
-        connection = ServerConnection(*accepted, self._config, self, inherited=door.inherited)
+        sock, address = accepted
+        connection = ServerConnection(sock, address, self._config, self, door.inherited)
         self.table[connection.fileno] = connection
         return connection
 
@@ -314,8 +315,6 @@ class Loop:
             connection.arriving = arriving
         if not connection.registered:  # alone, nobody waits while we are busy: only if it stays
             connection.register()
-        if self._next_sweep == inf:
-            self._next_sweep = self._now + SWEEP_INTERVAL
 
     def _serve(self, exchange: ServerExchange) -> None:
         """Run the application for one request."""
@@ -355,8 +354,7 @@ class Loop:
         self._entrance.resume(len(self.table))
         for connection in self.table.overdue(self._now):
             self._expire(connection)
-        busy = self.table or self._entrance.paused
-        self._next_sweep = self._now + SWEEP_INTERVAL if busy else inf
+        self._next_sweep = self._now + SWEEP_INTERVAL
 
     def _expire(self, connection: ServerConnection) -> None:
         if not connection.lingering:

@@ -56,7 +56,7 @@ class Output:
 
     def __init__(
         self,
-        sock: socket.socket,
+        sock: socket.SocketType,
         timeout: float,
         about_to_wait: Callable[[], None],
         lock: threading.Lock,

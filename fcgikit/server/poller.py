@@ -12,6 +12,7 @@ import select
 import selectors
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
@@ -38,8 +39,9 @@ class Poller(Protocol):
     def add(self, fileno: int) -> None:
         """Report each arrival on a connection once, and what has arrived already."""
 
-    def received(self, fileno: int) -> None:
-        """What was reported has been received to its end; called by whoever did."""
+    @property
+    def received(self) -> Callable[[int], None] | None:
+        """To be told, by whoever did it, when what was reported has been received to its end."""
 
     def discard(self, fileno: int) -> None:
         """Forget a connection, just before it is closed."""
@@ -87,6 +89,7 @@ class EpollPoller:
     """Linux: the kernel wakes the thread that came last, whose data is still in the caches."""
 
     ended = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
+    received = None  # the next arrival is an edge of its own
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
@@ -106,9 +109,6 @@ class EpollPoller:
 
     def add(self, fileno: int) -> None:
         self._epoll.register(fileno, select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET)
-
-    def received(self, fileno: int) -> None:
-        """Nothing to do: the next arrival is an edge of its own."""
 
     def discard(self, fileno: int) -> None:
         """Nothing to do: the kernel forgets a descriptor that is closed."""

@@ -8,7 +8,7 @@ import resource
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import Any
 
 import pytest
@@ -326,8 +326,8 @@ def test_a_connection_without_a_descriptor_waits(no_descriptor: Callable[[], Non
             handover.accept()
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         taken, _ = handover.accept()
-        with taken:
-            assert not taken.get_inheritable()
+        with closing(taken):
+            assert not os.get_inheritable(taken.fileno())
             theirs.sendall(b"still here")
             assert taken.recv(100) == b"still here"
         with pytest.raises(BlockingIOError):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -39,10 +41,10 @@ def test_what_is_accepted_is_what_the_standard_library_would_make(
             client.connect(listener.socket.getsockname())
         ours, peer = listener.accept()
         theirs, _ = listener.socket.accept()
-        with ours, theirs:
+        with closing(ours), theirs:
             assert (ours.family, ours.type) == (theirs.family, theirs.type)
             assert (ours.proto, ours.gettimeout()) == (theirs.proto, theirs.gettimeout())
-            assert ours.get_inheritable() is False
+            assert os.get_inheritable(ours.fileno()) is False
             assert peer == first.getsockname()
             first.sendall(b"hello")
             assert ours.recv(5) == b"hello"
