@@ -30,7 +30,8 @@ def make_environ(
     PATH_INFO: what it judges is no path of its own (FastCGI 1.0 section 6.3).
     """
     for name in _NEVER_PASSED:
-        params.pop(name, None)
+        if name in params:
+            del params[name]
 
     if role is not AUTHORIZER:
         script_name, path_info = locate(params, mount)
@@ -42,8 +43,9 @@ def make_environ(
         if name in params and "\0" in params[name]:
             raise RequestRefused(f"NUL in {name}")
 
-    https = params.get("HTTPS")
-    if params.get("REQUEST_SCHEME") == "https" or (https and https.lower() in ("on", "1")):
+    if params.get("REQUEST_SCHEME") == "https" or (
+        "HTTPS" in params and params["HTTPS"].lower() in ("on", "1")
+    ):
         params["wsgi.url_scheme"] = "https"
     else:
         params["wsgi.url_scheme"] = "http"
@@ -71,7 +73,7 @@ def content_length(params: dict[str, Any], name: str = "CONTENT_LENGTH") -> int 
     text = params.get(name)
     if text is None:
         return None
-    if text in ("", "-1"):
+    if not text or text == "-1":
         del params[name]
         return None
     if not (text.isascii() and text.isdigit()):
@@ -98,10 +100,12 @@ def _server_name(server_name: str, http_host: str) -> str:
     nginx sends its ``server_name`` as configured: ``_``, ``~^regex$`` or nothing.
     """
     for name in (server_name, http_host):
-        if name.startswith("["):
+        if not name:
+            continue
+        if name[0] == "[":
             name = name[: name.find("]") + 1]
-        elif name.count(":") == 1:  # two and more: an IPv6 address without brackets
+        elif ":" in name and name.count(":") == 1:  # more: an IPv6 address without brackets
             name = name.partition(":")[0]
-        if name[:1] not in "_~*":
+        if name and name[0] not in "_~*":
             return name
     return "localhost"
