@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from .diagnostics import printable
 from .interface import Exchange
@@ -12,22 +12,13 @@ from .interface import Exchange
 _log = logging.getLogger("fcgikit.error")
 
 
-class Answer(Protocol):
-    """What the application has answered so far."""
-
-    def finish_early(self) -> None:
-        """End it here; what the application says from now on is ignored."""
-
-
 class RequestContext:
     """One request, for as long as its application runs."""
 
-    __slots__ = ("_after", "_answer", "_exchange")
+    __slots__ = ("_after", "_exchange")
 
-    def __init__(self, exchange: Exchange, answer: Answer) -> None:
-        self._exchange = exchange
-        self._answer = answer
-        self._after: list[tuple[Callable[..., object], tuple[Any, ...]]] | None = None
+    _exchange: Exchange
+    _after: list[tuple[Callable[..., object], tuple[Any, ...]]] | None
 
     @property
     def id(self) -> int:
@@ -48,7 +39,7 @@ class RequestContext:
 
         Raises ``RuntimeError`` before ``start_response``.
         """
-        self._answer.finish_early()
+        raise NotImplementedError
 
     def call_after_response(self, function: Callable[..., object], *args: Any) -> None:
         """Call *function* with *args* when the answer has been sent, before the thread is free.

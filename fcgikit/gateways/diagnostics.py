@@ -44,23 +44,24 @@ class ErrorStream:
     *limit* bytes of them in all. After :meth:`end` they go to the logger alone.
     """
 
-    _pending = ""
-    _written = 0
-    _sending_thread = 0
+    __slots__ = ("_exchange", "_limit", "_sending_thread", "_written", "pending")
 
     def __init__(self, exchange: Exchange, limit: int) -> None:
         self._exchange: Exchange | None = exchange
         self._limit = limit
+        self.pending = ""
+        self._written = 0
+        self._sending_thread = 0
 
     def write(self, text: str) -> int:
         """Take *text*. Does not fail because the front end has gone."""
         lines, newline, rest = text.rpartition("\n")
         if newline:
-            lines, self._pending = self._pending + lines, rest
+            lines, self.pending = self.pending + lines, rest
             self._emit(lines)
         else:
-            self._pending += text
-            if len(self._pending) > self._limit:
+            self.pending += text
+            if len(self.pending) > self._limit:
                 self.flush()
         return len(text)
 
@@ -71,8 +72,8 @@ class ErrorStream:
 
     def flush(self) -> None:
         """Send an unfinished line as it is."""
-        if self._pending:
-            lines, self._pending = self._pending, ""
+        if self.pending:
+            lines, self.pending = self.pending, ""
             self._emit(lines)
 
     def report(self, text: str) -> None:
@@ -81,7 +82,7 @@ class ErrorStream:
 
     def end(self) -> None:
         """Send what is pending; from now on there is no front end to hear of more."""
-        if self._pending:
+        if self.pending:
             self.flush()
         self._exchange = None
 

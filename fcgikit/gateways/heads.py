@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable
-from functools import lru_cache
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
 
@@ -27,8 +26,28 @@ _DROPPED = ("connection", "keep-alive", "te", "trailer", "trailers", "transfer-e
             "upgrade", "status")  # fmt: skip
 
 
-@lru_cache(maxsize=128)
-def parse_status(status: Any) -> tuple[int, str]:
+# Applications have a few statuses and header names, but some make them up.
+_MOST_REMEMBERED = 512
+
+
+class _Memory(dict[Any, Any]):
+    """What *find* says of a key, as an item: ``functools.lru_cache`` with no call for a hit.
+
+    When there are too many, all are forgotten.
+    """
+
+    def __init__(self, find: Callable[[Any], object]) -> None:
+        self._find = find
+
+    def __missing__(self, key: Any) -> Any:
+        found = self._find(key)
+        if len(self) >= _MOST_REMEMBERED:
+            self.clear()
+        self[key] = found
+        return found
+
+
+def _parse_status(status: Any) -> tuple[int, str]:
     """``"404 Not Found"`` as ``(404, "Not Found")``; a missing reason is the standard one.
 
     Raises ``ValueError`` or ``TypeError``. A 1xx status is refused: nearly every front end
@@ -43,6 +62,25 @@ def parse_status(status: Any) -> tuple[int, str]:
     return code, match[2] or REASONS.get(code, "Unknown")
 
 
+statuses = _Memory(_parse_status)
+"""What :func:`_parse_status` says of a status: ``statuses["404"]``."""
+
+
+def _special(name: Any) -> str:
+    """The lower-case name of a header that does not simply pass, else ``""``."""
+    if not isinstance(name, str):
+        raise TypeError(f"header name must be str, not {type(name).__name__}")
+    if not _TOKEN.fullmatch(name):
+        raise ValueError(f"{name!r} cannot be a header name")
+    lower = name.lower()
+    if lower == "content-length" or lower in _DROPPED or lower.startswith("proxy-"):
+        return lower
+    return ""
+
+
+_specials = _Memory(_special)
+
+
 def check_headers(
     headers: Iterable[Any], limit: int
 ) -> tuple[list[tuple[str, str]], int | None]:
@@ -55,7 +93,7 @@ def check_headers(
     length = None
     size = 0
     for name, value in headers:
-        special = _special(name)
+        special = _specials[name]
         if not isinstance(value, str):
             raise TypeError(f"value of header {name} must be str, not {type(value).__name__}")
         if not ((value.isascii() and value.isprintable()) or _VALUE.fullmatch(value)):
@@ -72,16 +110,3 @@ def check_headers(
     if size > limit:
         raise ValueError(f"response headers of {size} bytes (setting: max_head_size)")
     return kept, length
-
-
-@lru_cache(maxsize=512)
-def _special(name: Any) -> str:
-    """The lower-case name of a header that does not simply pass, else ``""``."""
-    if not isinstance(name, str):
-        raise TypeError(f"header name must be str, not {type(name).__name__}")
-    if not _TOKEN.fullmatch(name):
-        raise ValueError(f"{name!r} cannot be a header name")
-    lower = name.lower()
-    if lower == "content-length" or lower in _DROPPED or lower.startswith("proxy-"):
-        return lower
-    return ""

@@ -18,6 +18,25 @@ _BUFFER_SIZE = 32 * 1024
 _NOTHING = memoryview(b"")
 
 
+class _NoBody(io.BufferedIOBase):
+    """Nothing to read and nothing to keep, so that all requests without a body share it."""
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1) -> bytes:
+        return b""
+
+    def read1(self, size: int = -1) -> bytes:
+        return b""
+
+    def close(self) -> None:
+        pass
+
+
+NO_BODY = _NoBody()
+
+
 def open_body(exchange: Exchange, length: int | None) -> BinaryIO:
     """The body of *exchange*, never more than *length* bytes; ``None``: to the stream's end.
 

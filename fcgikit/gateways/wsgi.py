@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..config import Config
 from ..errors import BodyTooLarge, ClientDisconnected, ConfigError, RequestError
-from ..events import AUTHORIZER, FILTER, EndOfResponse, Response, ResponseBody, Role
+from ..events import AUTHORIZER, FILTER, EndOfResponse, Request, Response, ResponseBody, Role
 from .context import RequestContext
 from .diagnostics import ErrorStream, printable, request_name
 from .environ import content_length, last_modified, make_environ
 from .files import FileWrapper
-from .heads import REASONS, check_headers, parse_status
-from .input import close_body, open_body, open_filter
+from .heads import REASONS, check_headers, statuses
+from .input import NO_BODY, close_body, open_body, open_filter
 from .interface import Exchange, Gateway
 from .roles import Application, Authorizer, Filter
 
@@ -86,11 +86,10 @@ class WSGIGateway:
 
     def __call__(self, exchange: Exchange) -> None:
         """Run the application and answer to the end; whatever it raises stays here."""
-        environ: dict[str, Any] = exchange.request.params
+        request = exchange.request
+        environ: dict[str, Any] = request.params
         errors = ErrorStream(exchange, self._max_diagnostics_size)
-        answer = _Answer(exchange, errors, self._max_head_size)
-        context = RequestContext(exchange, answer)
-        role = exchange.request.role
+        answer = _Answer(exchange, request, errors, self._max_head_size)
         body = data = None
         try:
             length = content_length(environ)
@@ -99,62 +98,67 @@ class WSGIGateway:
                     f"the request body of {length} bytes exceeds {self._max_body_size}"
                     " (setting: max_body_size)"
                 )
-            make_environ(environ, self._mount, role)
-            if role is FILTER:
+            make_environ(environ, self._mount, request.role)
+            environ.update(self._constants)
+            if request.role is FILTER:
                 data_length = content_length(environ, "FCGI_DATA_LENGTH")
                 body, data = open_filter(exchange, length, data_length, last_modified(environ))
                 environ["fcgikit.data"] = data
-            else:
+            elif request.body or not request.complete:
                 body = open_body(exchange, length)
-            environ.update(self._constants)
-            environ["wsgi.input"] = body
+            environ["wsgi.input"] = body or NO_BODY
             environ["wsgi.errors"] = errors
-            environ["fcgikit.request"] = context
+            environ["fcgikit.request"] = answer
 
             blocks = self._app(environ, answer.start_response)
             try:
                 if not isinstance(blocks, FileWrapper) or not answer.send_file(blocks):
                     answer.send_blocks(blocks)
             finally:
-                close = getattr(blocks, "close", None)
-                if close is not None:
-                    close()
+                if hasattr(blocks, "close"):
+                    blocks.close()
         except BaseException as error:  # even SystemExit: no application stops the server
             answer.fail(error)
-        finally:
             errors.end()
-            context.run_after()
+        finally:
+            if errors.pending:  # written after the end
+                errors.flush()
+            answer.run_after()
             # Whoever keeps an environ or a file of it keeps nothing of the connection alive.
-            environ.pop("fcgikit.request", None)
+            if "fcgikit.request" in environ:
+                del environ["fcgikit.request"]
             if body is not None:
                 close_body(body)
             if data is not None:
                 close_body(data)
 
 
-class _Answer:
-    """What the application answers to one request, on its way out."""
+class _Answer(RequestContext):
+    """What the application answers to one request, on its way out.
 
-    _status = 0  # 0: start_response has not been called
-    _length: int | None = None
-    _sent = 0
-    _head_sent = False
-    _bodiless = False
-    _ended = False
-    _overrun = False
-    _released = False
+    It is the application's context, too, since both last as long: one object less for each request.
+    """
+
+    __slots__ = ("_bodiless", "_ended", "_errors", "_head_sent", "_headers", "_length",
+                 "_max_head_size", "_overrun", "_reason", "_released", "_request", "_sent",
+                 "_status")  # fmt: skip
 
     def __init__(
-        self,
-        exchange: Exchange,
-        errors: ErrorStream,
-        max_head_size: int,
+        self, exchange: Exchange, request: Request, errors: ErrorStream, max_head_size: int
     ) -> None:
         self._exchange = exchange
-        self._request = exchange.request
+        self._after = None
+        self._request = request
         self._errors = errors
         self._max_head_size = max_head_size
-        self._to_head = self._request.params.get("REQUEST_METHOD") == "HEAD"
+        self._bodiless = request.params.get("REQUEST_METHOD") == "HEAD"
+        self._status = 0  # start_response has not been called
+        self._length: int | None = None
+        self._sent = 0
+        self._head_sent = False
+        self._ended = False
+        self._overrun = False
+        self._released = False
 
     def start_response(
         self,
@@ -171,7 +175,7 @@ class _Answer:
                 exc_info = None  # a traceback here would make a reference cycle
         elif self._status:
             raise RuntimeError("start_response was called again, and without exc_info")
-        code, reason = parse_status(status)
+        code, reason = statuses[status]
         self._headers, self._length = check_headers(headers, self._max_head_size)
         self._status, self._reason = code, reason
         return self.write
@@ -204,8 +208,8 @@ class _Answer:
             self._finish()
         return True
 
-    def finish_early(self) -> None:
-        """End the answer here; what the application says from now on is ignored."""
+    def finish(self) -> None:
+        """See :class:`~fcgikit.gateways.context.RequestContext`."""
         if not self._released:
             self._finish()
             self._released = True
@@ -243,45 +247,51 @@ class _Answer:
         if not self._head_sent:
             self._send_head(block, alone)
             return not self._bodiless
-        if self._bodiless or self._released:
+        if self._ended:
+            if not self._bodiless and not self._released:
+                self._report_overrun()
             return self._released
-        if self._length is not None and len(block) > self._length - self._sent:
-            block = block[: self._length - self._sent]
-            self._report_overrun()
-        if block:
+        if self._length is not None:
+            left = self._length - self._sent
+            if len(block) > left:
+                block = block[:left]
+                self._report_overrun()
             self._sent += len(block)
+        if block:
             self._exchange.send(ResponseBody(self._request.request_id, block))
         return not self._overrun
 
     def _send_head(self, body: bytes, complete: bool) -> None:
         """Send the head and the body's first block, which may be all of it."""
-        if not self._status:
+        status = self._status
+        if not status:
             raise RuntimeError("the application has not called start_response")
         headers = self._headers
-        if self._to_head or self._status == 204 or self._status == 304:
-            if self._status == 204:  # RFC 9110 section 8.6
+        length = self._length
+        size = len(body)
+        if self._bodiless or status == 204 or status == 304:
+            if status == 204:  # RFC 9110 section 8.6
                 headers = [header for header in headers if header[0].lower() != "content-length"]
-            elif self._status != 304 and complete and body and self._length is None:
-                headers.append(("Content-Length", str(len(body))))
+            elif status != 304 and complete and body and length is None:
+                headers.append(("Content-Length", str(size)))
             self._bodiless = complete = True
             body = b""
-        elif self._length is None:
+        elif length is None:
             # What an authorizer says about its empty answer, Apache says about the page itself.
             if complete and self._request.role is not AUTHORIZER:
-                self._length = len(body)
-                headers.append(("Content-Length", str(self._length)))
+                headers.append(("Content-Length", str(size)))
         else:
-            complete = len(body) >= self._length
-            if len(body) > self._length:
-                body = body[: self._length]
+            complete = size >= length
+            if size > length:
+                body = body[:length]
                 self._report_overrun()
+            self._sent = size
         if complete:
             self._errors.end()
         self._head_sent = True
         self._ended = complete
-        self._sent = len(body)
         self._exchange.send(
-            Response(self._request.request_id, self._status, self._reason, headers, body, complete)
+            Response(self._request.request_id, status, self._reason, headers, body, complete)
         )
 
     def _finish(self) -> None:
@@ -311,7 +321,7 @@ class _Answer:
         reason = REASONS.get(status, "Error")
         page = f"{status} {reason}\n".encode()
         headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(page)))]
-        body = b"" if self._to_head else page
+        body = b"" if self._bodiless else page
         self._errors.end()
         self._head_sent = self._ended = True
         self._exchange.send(Response(self._request.request_id, status, reason, headers, body, True))

@@ -72,7 +72,7 @@ def test_an_endless_line_is_not_collected() -> None:
     errors = ErrorStream(exchange, 100)
     for _ in range(1000):
         errors.write("x" * 10)
-    assert len(errors._pending) <= 110
+    assert len(errors.pending) <= 110
     assert "max_diagnostics_size" in exchange.diagnostics
 
 

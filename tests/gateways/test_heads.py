@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fcgikit.gateways.heads import check_headers, parse_status
+from fcgikit.gateways.heads import check_headers, statuses
 
 LIMIT = 65536
 
@@ -26,7 +26,7 @@ LIMIT = 65536
     ],
 )
 def test_status(status: str, parsed: tuple[int, str]) -> None:
-    assert parse_status(status) == parsed
+    assert statuses[status] == parsed
 
 
 @pytest.mark.parametrize(
@@ -36,13 +36,13 @@ def test_status(status: str, parsed: tuple[int, str]) -> None:
 )  # fmt: skip
 def test_bad_status(status: str) -> None:
     with pytest.raises(ValueError):
-        parse_status(status)
+        statuses[status]
 
 
 @pytest.mark.parametrize("status", [200, b"200 OK", None])
 def test_status_of_another_type(status: Any) -> None:
     with pytest.raises(TypeError):
-        parse_status(status)
+        statuses[status]
 
 
 def test_good_headers_pass_in_order_and_repeated() -> None:
@@ -114,3 +114,9 @@ def test_too_many_headers_are_told_with_the_setting() -> None:
     check_headers(headers, 102)
     with pytest.raises(ValueError, match=r"102 bytes .*max_head_size"):
         check_headers(headers, 101)
+
+
+def test_what_was_found_before_is_forgotten_when_it_becomes_too_much() -> None:
+    for code in range(200, 1000):
+        assert statuses[f"{code} Made Up"] == (code, "Made Up")
+        assert len(statuses) <= 512

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fcgikit.errors import BodyTimeout, BodyTruncated, ClientDisconnected
-from fcgikit.gateways.input import close_body, open_body
+from fcgikit.gateways.input import NO_BODY, close_body, open_body
 from tests.fake_exchange import FakeExchange
 
 Pieces = list[bytes | Exception]
@@ -30,6 +30,18 @@ def test_a_body_that_is_here_is_read_without_waiting() -> None:
     exchange.request.complete = False
     assert open_body(exchange, 7).read() == b"one\ntwo"  # its end record may still be on its way
     assert open_body(exchange, 0).read() == b""
+
+
+def test_where_there_is_no_body_nothing_is_read_and_nobody_ends_it_for_others() -> None:
+    wrapper = io.TextIOWrapper(NO_BODY)  # type: ignore[type-var]
+    assert wrapper.read() == ""
+    wrapper.close()
+    with NO_BODY as body:
+        assert body.read() == body.read(5) == body.read1() == body.readline() == b""
+    assert body.readable()
+    assert list(body) == body.readlines() == []
+    assert body.readinto(bytearray(5)) == 0
+    assert not body.closed
 
 
 def test_a_streamed_body_to_the_end_of_its_stream() -> None:
