@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ...config import Config
 from ...errors import LocalProtocolError, RemoteProtocolError, Scope
 from ...events import (
+    RESPONDER,
     Abort,
     Body,
     Closed,
@@ -19,101 +22,105 @@ from .. import cgi
 from ..answers import BODY, ENDED, HEAD, IDLE, RESPONSE_EVENTS
 from ..interface import Buffers
 from .codec import Codec
-from .states import REQUEST_ID, check_id
+from .states import CLOSED, REQUEST_ID, check_id
+
+MAX_JOINED: Final = 8 * 1024
+"""Bytes of body up to which a copy costs less than a second buffer for the kernel."""
 
 
 class AppSide:
     """One request per connection, seen by the application."""
+
+    __slots__ = ("_answer", "_codec", "_head", "_limit", "_missing", "_refusal", "_request",
+                 "_size", "input_complete", "must_close", "open_requests")  # fmt: skip
 
     def __init__(self, codec: Codec, config: Config) -> None:
         self._codec = codec
         self._limit = config.max_params_size
         self._request: str = HEAD
         self._answer: str = IDLE
-        self._head = bytearray()
+        self._head: bytearray | None = None  # of a block that comes in pieces
+        self._size = 0  # of the block; 0: not known yet
         self._missing = 0  # body bytes still to come
         self._refusal = b""
-        self._excess = False  # bytes came that nobody will read
-        self._closing = False
-        self._closed = False  # Closed has been said
-        self._eof = False
-
-    # -- what the driver asks -----------------------------------------------------------
-
-    @property
-    def must_close(self) -> bool:
-        """See :class:`~fcgikit.protocols.interface.Connection`."""
-        return self._closing and not self._head and self.open_requests == 0
-
-    @property
-    def input_complete(self) -> bool:
-        """See :class:`~fcgikit.protocols.interface.Connection`."""
-        unread = bool(self._head) or self._request is BODY or self._excess
-        return self._eof or not unread
-
-    @property
-    def open_requests(self) -> int:
-        """1 from the request until the end of its answer."""
-        return 1 if self._answer is HEAD or self._answer is BODY else 0
+        # What the driver asks at each step is kept up to date, not computed; see the interface.
+        self.must_close = False
+        self.input_complete = True
+        self.open_requests = 0  # 1 from the request until the end of its answer
 
     def finish(self) -> None:
         """Close once no request is open; one that has begun to arrive is still served."""
-        self._closing = True
+        if self._head is None and not self.open_requests:
+            self.must_close = True  # else the end of the answer will say so
 
     def data_to_send(self) -> bytes:
         """The answer to a refused request, once."""
-        data, self._refusal = self._refusal, b""
+        data = self._refusal
+        if data:
+            self._refusal = b""
         return data
 
     # -- bytes in, events out -----------------------------------------------------------
 
     def receive_data(self, data: bytes) -> list[Event]:
         """The events that *data* completes; bytes after the request are ignored."""
+        if not data:
+            return []
+        if self._request is HEAD:
+            return self._receive_head(data)
         if self._request is BODY:
             return self._receive_body(data)
-        if self._request is ENDED:
-            self._excess = self._excess or bool(data)
-            return []
-        self._head += data
-        return self._receive_head() if self._head else []
+        self.input_complete = False
+        return []
 
     def receive_eof(self) -> list[Event]:
         """An abort of the request if it is not answered, then ``Closed``."""
-        self._eof = self._closing = True
-        if self._closed:
+        self.input_complete = True
+        if self._request is CLOSED:
             return []
-        self._closed = True
-        self._request = ENDED
-        if self._head:
-            self._head.clear()
-            return [Closed(RemoteProtocolError("the connection ended inside the CGI variables"))]
-        return [Abort(REQUEST_ID), Closed()] if self.open_requests else [Closed()]
+        self._request = CLOSED
+        if self.open_requests:
+            return [Abort(REQUEST_ID), Closed()]
+        self.must_close = True
+        if self._head is None:
+            return [Closed()]
+        self._head = None
+        return [Closed(RemoteProtocolError("the connection ended inside the CGI variables"))]
 
-    def _receive_head(self) -> list[Event]:
-        try:
-            decoded = self._codec.decode_params(self._head, self._limit)
-            if decoded is None:
+    def _receive_head(self, data: bytes) -> list[Event]:
+        self.must_close = self.input_complete = False
+        if self._head is not None:
+            self._head += data
+            if len(self._head) < self._size:
                 return []
-            params, size = decoded
-            missing = self._codec.body_size(params)
+            data = bytes(self._head)
+        codec = self._codec
+        try:
+            size = codec.block_size(data, self._limit)
+            if not size or len(data) < size:
+                self._size = size
+                if self._head is None:
+                    self._head = bytearray(data)
+                return []
+            params = codec.decode_params(data, size)
+            body_size = codec.body_size(params)
         except RemoteProtocolError as error:
             return [self._refuse(error)]
-        body = bytes(self._head[size : size + missing])
-        self._excess = len(self._head) > size + missing
-        self._missing = missing - len(body)
-        self._head.clear()
-        self._request = BODY if self._missing else ENDED
+        self._head = None
+        body = data[size : size + body_size]
+        missing = self._missing = body_size - len(body)
+        self._request = BODY if missing else ENDED
+        self.input_complete = len(data) == size + body_size
         self._answer = HEAD
-        return [Request(REQUEST_ID, params, body=body, complete=not self._missing)]
+        self.open_requests = 1
+        return [Request(REQUEST_ID, params, RESPONDER, False, body, not missing)]
 
     def _receive_body(self, data: bytes) -> list[Event]:
-        if not data:
-            return []
         piece = data[: self._missing]
-        self._excess = len(data) > len(piece)
         self._missing -= len(piece)
         if not self._missing:
             self._request = ENDED
+            self.input_complete = len(piece) == len(data)
         if not self.open_requests:  # answered early: nobody wants the rest (rule R3)
             return []
         events: list[Event] = [Body(REQUEST_ID, piece)]
@@ -122,12 +129,12 @@ class AppSide:
         return events
 
     def _refuse(self, error: RemoteProtocolError) -> Event:
-        self._request = ENDED
-        self._head.clear()
-        self._excess = self._closing = True
+        self._head = None
+        self.must_close = True
         if error.scope is Scope.CONNECTION:
-            self._closed = True
+            self._request = CLOSED
             return Closed(error)
+        self._request = ENDED
         reason, headers, body = cgi.refusal(error.status, str(error))
         self._refusal = self._codec.encode_head(error.status, reason, headers) + body
         return Refused(REQUEST_ID, error)
@@ -144,16 +151,17 @@ class AppSide:
         check_id(event)
         buffers: Buffers = []
         if isinstance(event, Response):
-            buffers.append(self._codec.encode_head(event.status, event.reason, event.headers))
-            if event.body:
-                buffers.append(event.body)
+            head = self._codec.encode_head(event.status, event.reason, event.headers)
+            body = event.body
+            buffers = [head + body] if len(body) <= MAX_JOINED else [head, body]
             if event.complete:
                 after = ENDED
         elif isinstance(event, ResponseBody) and event.data:
             buffers.append(event.data)
         self._answer = after
         if after is ENDED:
-            self._closing = True
+            self.must_close = True
+            self.open_requests = 0
         return buffers
 
     def frame_body(self, request_id: int, count: int) -> tuple[bytes, int, bytes]:

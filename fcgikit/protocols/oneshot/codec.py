@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from abc import ABC, abstractmethod
+from typing import Final
 
 from ...errors import RemoteProtocolError, Scope
 from .. import cgi
@@ -11,24 +12,34 @@ MAX_DIGITS: Final = 18
 """Digits of a length we read: beyond an exabyte it is an attack on int(), not a length."""
 
 
-class Codec(Protocol):
-    """How one protocol writes what it shares with the other."""
+class Codec(ABC):
+    """How one protocol writes what it shares with the other. It remembers nothing."""
 
-    def decode_params(self, data: bytearray, limit: int) -> tuple[dict[str, str], int] | None:
-        """The variables at the start of *data*, and the size of their block; ``None`` until
-        the block is complete.
+    @abstractmethod
+    def block_size(self, data: bytes, limit: int) -> int:
+        """The size of the block that *data* begins, its frame included; 0 until that is known.
 
         Raises :class:`RemoteProtocolError` as early as the bytes allow, whatever pieces they
         come in: of request scope if the peer can read an answer, of connection scope if it
-        speaks something else. A block of more than *limit* bytes is refused unread.
+        speaks something else. Variables of more than *limit* bytes are refused unread.
         """
 
+    @abstractmethod
+    def decode_params(self, data: bytes, size: int) -> dict[str, str]:
+        """The variables in the block of *size* bytes at the start of *data*.
+
+        Raises :class:`RemoteProtocolError`, of request scope.
+        """
+
+    @abstractmethod
     def encode_params(self, params: dict[str, str]) -> bytes:
         """The block. Raises ``LocalProtocolError`` for what the protocol cannot carry."""
 
+    @abstractmethod
     def body_size(self, params: dict[str, str]) -> int:
         """Bytes of body behind the block. Raises :class:`RemoteProtocolError`."""
 
+    @abstractmethod
     def encode_head(self, status: int, reason: str, headers: cgi.Headers) -> bytes:
         """The head of an answer."""
 

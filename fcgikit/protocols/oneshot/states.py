@@ -19,6 +19,8 @@ from ..answers import BODY, ENDED, IDLE
 
 REQUEST_ID: Final = 1
 
+CLOSED: Final = "CLOSED"
+"""The connection has ended, or nothing on it makes sense any more: ``Closed`` has been said."""
 
 REQUEST_EVENTS: Final[dict[str, dict[type[Event], str]]] = {
     IDLE: {Request: BODY},

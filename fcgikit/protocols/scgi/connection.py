@@ -13,46 +13,60 @@ from ...errors import LocalProtocolError, RemoteProtocolError
 from ...events import Side
 from .. import cgi
 from ..interface import Connection
-from ..oneshot import AppSide, decimal, refusal, too_many_variables
+from ..oneshot import AppSide, Codec, decimal, refusal, too_many_variables
 from ..params import merge
 from ..stray import describe
 
 MAX_LENGTH_DIGITS: Final = 10
 """Digits of a netstring's length before we stop waiting for its colon: 4 GiB has as many."""
 
-_COLON = b":"
-_COMMA = 0x2C
 _ZERO = 0x30
 _NINE = 0x39
 
 
 def SCGIConnection(side: Side, config: Config) -> Connection:
     """A connection seen from *side*; it carries one request."""
-    codec = SCGICodec()
     if side is Side.APP:
-        return AppSide(codec, config)
+        return AppSide(_CODEC, config)
     from ..oneshot.web_side import WebSide  # late, as a server never needs it
 
-    return WebSide(codec, config)
+    return WebSide(_CODEC, config)
 
 
-class SCGICodec:
+class SCGICodec(Codec):
     """The netstring, and the CGI head of the answer."""
 
-    def decode_params(self, data: bytearray, limit: int) -> tuple[dict[str, str], int] | None:
-        """See :class:`~fcgikit.protocols.oneshot.Codec`."""
-        length = _decode_length(data)
-        if length is None:
-            return None
-        size, start = length
+    def block_size(self, data: bytes, limit: int) -> int:
+        """See :class:`~fcgikit.protocols.oneshot.Codec`; 0 until the colon is here."""
+        digits, colon, _ = data[: MAX_LENGTH_DIGITS + 1].partition(b":")
+        if not digits.isdigit() or digits[0] == _ZERO or len(digits) > MAX_LENGTH_DIGITS:
+            _check_length(data, digits)
+        if not colon:
+            return 0
+        size = int(digits)
         if size > limit:
             raise too_many_variables(limit)
-        end = start + size
-        if len(data) <= end:
-            return None
-        if data[end] != _COMMA:
-            raise refusal("the netstring does not end with a comma")
-        return _decode_headers(data[start:end].decode("latin-1")), end + 1
+        return len(digits) + 1 + size + 1
+
+    def decode_params(self, data: bytes, size: int) -> dict[str, str]:
+        """See :class:`~fcgikit.protocols.oneshot.Codec`; CONTENT_LENGTH is checked later."""
+        strings = data[:size].decode("latin-1").split("\0")
+        if strings.pop() != ",":
+            raise refusal("the netstring does not end with a NUL byte and a comma")
+        if len(strings) % 2:
+            raise refusal("the last variable has no value")
+        strings[0] = strings[0].partition(":")[2]
+        if strings[0] != "CONTENT_LENGTH":
+            raise refusal("the first variable must be CONTENT_LENGTH")
+        pairs = iter(strings)
+        params = dict(zip(pairs, pairs))  # noqa: B905 - strict costs as much as two variables
+        if len(params) * 2 < len(strings):
+            params = _merge(strings)
+        if "" in params:
+            raise refusal("a variable has no name")
+        if params.get("SCGI") != "1":
+            raise refusal("the variable SCGI=1 is missing")
+        return params
 
     def encode_params(self, params: dict[str, str]) -> bytes:
         """See :class:`~fcgikit.protocols.oneshot.Codec`; ``SCGI=1`` is added."""
@@ -70,6 +84,8 @@ class SCGICodec:
     def body_size(self, params: dict[str, str]) -> int:
         """CONTENT_LENGTH, which is always there and digits only."""
         text = params.get("CONTENT_LENGTH", "")
+        if text == "0":  # as most say
+            return 0
         size = decimal(text)
         if size is None:
             raise refusal(f"CONTENT_LENGTH must be a decimal number, not {text[:40]!a}")
@@ -80,44 +96,27 @@ class SCGICodec:
         return cgi.encode_head(status, reason, headers)
 
 
-def _decode_length(data: bytearray) -> tuple[int, int] | None:
-    """The netstring's length and where its string begins; ``None`` until the colon is here."""
+_CODEC: Final = SCGICodec()
+
+
+def _check_length(data: bytes, digits: bytes) -> None:
+    """Say what is wrong with a netstring's length, if anything is: 0 is one."""
     if not _ZERO <= data[0] <= _NINE:
         raise RemoteProtocolError(describe(data[0]))
-    colon = data.find(_COLON, 0, MAX_LENGTH_DIGITS + 1)
-    digits = data[: colon if colon >= 0 else MAX_LENGTH_DIGITS + 1]
     if digits[0] == _ZERO and len(digits) > 1:
         raise refusal("the netstring's length has a leading zero")
     if not digits.isdigit():
         raise refusal("the netstring's length is not a decimal number")
     if len(digits) > MAX_LENGTH_DIGITS:
         raise refusal(f"the netstring's length has more than {MAX_LENGTH_DIGITS} digits")
-    return (int(digits), colon + 1) if colon >= 0 else None
 
 
-def _decode_headers(text: str) -> dict[str, str]:
-    """The variables in the string of the netstring; CONTENT_LENGTH is checked later."""
-    strings = text.split("\0")
-    if strings.pop() or not strings:
-        raise refusal("the variables do not end with a NUL byte")
-    if len(strings) % 2:
-        raise refusal("the last variable has no value")
+def _merge(strings: list[str]) -> dict[str, str]:
+    """The variables in *strings*, of which only ``HTTP_*`` may come more than once."""
     names = strings[::2]
-    if "" in names:
-        raise refusal("a variable has no name")
-    if names[0] != "CONTENT_LENGTH":
-        raise refusal("the first variable must be CONTENT_LENGTH")
-    params = merge(list(zip(names, strings[1::2], strict=True)))
-    if len(params) < len(names):
-        _check_repetitions(names)
-    if params.get("SCGI") != "1":
-        raise refusal("the variable SCGI=1 is missing")
-    return params
-
-
-def _check_repetitions(names: list[str]) -> None:
     seen: set[str] = set()
     for name in names:
         if name in seen and not name.startswith("HTTP_"):
             raise refusal(f"the variable {name[:40]!a} comes twice")
         seen.add(name)
+    return merge(list(zip(names, strings[1::2], strict=True)))

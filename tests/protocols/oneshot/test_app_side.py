@@ -19,6 +19,7 @@ from fcgikit.events import (
     Side,
 )
 from fcgikit.protocols.interface import Connection
+from fcgikit.protocols.oneshot.app_side import MAX_JOINED
 from fcgikit.protocols.uwsgi import UwsgiConnection
 from tests.conformance import State, encode
 
@@ -88,6 +89,14 @@ def test_an_answer_in_pieces() -> None:
     assert app.send(EndOfResponse(1)) == []
     with pytest.raises(LocalProtocolError):
         app.frame_body(1, 1)
+
+
+@pytest.mark.parametrize("size", [0, 1, MAX_JOINED, MAX_JOINED + 1])
+def test_a_short_answer_is_one_piece(size: int) -> None:
+    app = app_with(bytes(HEAD) + b"hello")
+    buffers = app.send(Response(1, 200, "OK", [], b"x" * size, complete=True))
+    assert len(buffers) == (1 if size <= MAX_JOINED else 2)
+    assert b"".join(buffers) == b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * size
 
 
 def test_what_follows_a_refused_request_is_drained_by_the_driver() -> None:

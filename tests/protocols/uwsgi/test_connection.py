@@ -52,6 +52,21 @@ def test_the_largest_packet_there_is() -> None:
         )
 
 
+@pytest.mark.parametrize("name_size", [0, 1, 254, 255, 256, 511, 512])
+@pytest.mark.parametrize("value_size", [0, 1, 254, 255, 256, 511, 512])
+def test_lengths_around_a_whole_byte(name_size: int, value_size: int) -> None:
+    params = {"n" * name_size: "v" * value_size, "REQUEST_METHOD": "GET"}
+    block = strings(*(text.encode() for pair in params.items() for text in pair))
+    (request,) = UwsgiConnection(Side.APP, DEFAULT).receive_data(packet(block))
+    assert request == Request(1, params, complete=True)
+
+
+def test_repeated_variables_are_merged() -> None:
+    names = b"HTTP_X", b"1", b"PATH_INFO", b"/old", b"HTTP_X", b"2", b"PATH_INFO", b"/new"
+    (request,) = UwsgiConnection(Side.APP, DEFAULT).receive_data(packet(strings(*names)))
+    assert request == Request(1, {"HTTP_X": "1, 2", "PATH_INFO": "/new"}, complete=True)
+
+
 def test_a_packet_beyond_our_own_limit() -> None:
     error = refused(packet(b"x" * 501)[:4], Config(max_params_size=500))
     assert (error.status, error.limit) == (431, "max_params_size")
