@@ -11,15 +11,14 @@ What arrives together travels together: a request whose body is already here is 
 :class:`Request` with ``complete=True``, and an answer that is known at once is one
 :class:`Response` with ``complete=True``.
 
-The classes are slotted dataclasses, not frozen ones: building a frozen one costs five
-times as much. By convention nobody changes an event after handing it on.
+The classes are written out, because dataclasses gain nothing by being compiled: built by these, an
+event then costs a sixth. By convention nobody changes an event after handing it on.
 """
 
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import ClassVar, Final, TypeAlias
 
 from .errors import RemoteProtocolError
 
@@ -54,140 +53,212 @@ class ProtocolStatus(enum.IntEnum):
     UNKNOWN_ROLE = 3
 
 
-@dataclass(slots=True)
-class Request:
+REQUEST_COMPLETE: Final = ProtocolStatus.REQUEST_COMPLETE
+
+class Fields:  # noqa: PLW1641 (no hash: they can be changed)
+    """What all events have in common: their fields show them, and make them equal."""
+
+    __slots__ = ()
+    __match_args__: ClassVar[tuple[str, ...]] = ()
+
+    def __repr__(self) -> str:
+        fields = [f"{name}={getattr(self, name)!r}" for name in self.__match_args__]
+        return f"{type(self).__name__}({', '.join(fields)})"
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in self.__match_args__)
+
+
+class RequestEvent(Fields):
+    """Something about one request, by which most events are: *request_id* says which."""
+
+    __slots__ = ("request_id",)
+    __match_args__ = ("request_id",)
+
+    def __init__(self, request_id: int) -> None:
+        self.request_id = request_id
+
+
+class DataEvent(RequestEvent):
+    """A piece of one of a request's streams."""
+
+    __slots__ = ("data",)
+    __match_args__ = ("request_id", "data")
+
+    def __init__(self, request_id: int, data: bytes) -> None:
+        self.request_id = request_id
+        self.data = data
+
+
+class Request(RequestEvent):
     """A request begins. *body* holds what came along; ``complete`` says that this is all of it.
 
     *params* holds the CGI variables as the front end sent them: a repeated ``HTTP_*`` name
     is joined, of any other repeated name the last value counts.
     """
 
-    request_id: int
-    params: dict[str, str]
-    role: Role = Role.RESPONDER
-    keep_conn: bool = False
-    body: bytes = b""
-    complete: bool = False
+    __slots__ = ("body", "complete", "keep_conn", "params", "role")
+    __match_args__ = ("request_id", "params", "role", "keep_conn", "body", "complete")
+
+    def __init__(
+        self,
+        request_id: int,
+        params: dict[str, str],
+        role: Role = RESPONDER,
+        keep_conn: bool = False,
+        body: bytes = b"",
+        complete: bool = False,
+    ) -> None:
+        self.request_id = request_id
+        self.params = params
+        self.role = role
+        self.keep_conn = keep_conn
+        self.body = body
+        self.complete = complete
 
 
-@dataclass(slots=True)
-class Body:
+class Body(DataEvent):
     """A piece of the request body."""
 
-    request_id: int
-    data: bytes
+    __slots__ = ()
 
 
-@dataclass(slots=True)
-class EndOfBody:
+class EndOfBody(RequestEvent):
     """The request body is complete."""
 
-    request_id: int
+    __slots__ = ()
 
 
-@dataclass(slots=True)
-class FilterData:
+class FilterData(DataEvent):
     """A piece of the file a Filter works on. FastCGI 1.0 section 6.4."""
 
-    request_id: int
-    data: bytes
+    __slots__ = ()
 
 
-@dataclass(slots=True)
-class EndOfFilterData:
+class EndOfFilterData(RequestEvent):
     """The filter's file is complete."""
 
-    request_id: int
+    __slots__ = ()
 
 
-@dataclass(slots=True)
-class Abort:
+class Abort(RequestEvent):
     """The front end no longer wants the answer: it said so, or its connection ended."""
 
-    request_id: int
+    __slots__ = ()
 
 
-@dataclass(slots=True)
-class Response:
+class Response(RequestEvent):
     """The head of an answer, and whatever of its body is known by now."""
 
-    request_id: int
-    status: int
-    reason: str
-    headers: list[tuple[str, str]]
-    body: bytes = b""
-    complete: bool = False
+    __slots__ = ("body", "complete", "headers", "reason", "status")
+    __match_args__ = ("request_id", "status", "reason", "headers", "body", "complete")
+
+    def __init__(
+        self,
+        request_id: int,
+        status: int,
+        reason: str,
+        headers: list[tuple[str, str]],
+        body: bytes = b"",
+        complete: bool = False,
+    ) -> None:
+        self.request_id = request_id
+        self.status = status
+        self.reason = reason
+        self.headers = headers
+        self.body = body
+        self.complete = complete
 
 
-@dataclass(slots=True)
-class ResponseBody:
+class ResponseBody(DataEvent):
     """A piece of the answer's body."""
 
-    request_id: int
-    data: bytes
+    __slots__ = ()
 
 
-@dataclass(slots=True)
-class Diagnostic:
+class Diagnostic(DataEvent):
     """Text for the front end's error log (``wsgi.errors``, FCGI_STDERR)."""
 
-    request_id: int
-    data: bytes
+    __slots__ = ()
 
 
-@dataclass(slots=True)
-class EndOfResponse:
+class EndOfResponse(RequestEvent):
     """The answer is complete."""
 
-    request_id: int
-    app_status: int = 0
-    protocol_status: ProtocolStatus = ProtocolStatus.REQUEST_COMPLETE
+    __slots__ = ("app_status", "protocol_status")
+    __match_args__ = ("request_id", "app_status", "protocol_status")
+
+    def __init__(
+        self,
+        request_id: int,
+        app_status: int = 0,
+        protocol_status: ProtocolStatus = REQUEST_COMPLETE,
+    ) -> None:
+        self.request_id = request_id
+        self.app_status = app_status
+        self.protocol_status = protocol_status
 
 
-@dataclass(slots=True)
-class CutOff:
+class CutOff(RequestEvent):
     """The answer breaks off here, and the connection with it; the front end shall see that."""
 
-    request_id: int
+    __slots__ = ()
 
 
-@dataclass(slots=True)
-class Refused:
+class Refused(RequestEvent):
     """The chapter has refused a request; its answer is already in ``data_to_send()``.
 
     The driver logs *error*; no other event of this request follows.
     """
 
-    request_id: int
-    error: RemoteProtocolError
+    __slots__ = ("error",)
+    __match_args__ = ("request_id", "error")
+
+    def __init__(self, request_id: int, error: RemoteProtocolError) -> None:
+        self.request_id = request_id
+        self.error = error
 
 
-@dataclass(slots=True)
-class GetValues:
+class GetValues(Fields):
     """WEB side, to be sent: ask the application for these variables. FastCGI 1.0 section 4.1."""
 
-    names: tuple[str, ...]
+    __slots__ = ("names",)
+    __match_args__ = ("names",)
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.names = names
 
 
-@dataclass(slots=True)
-class Values:
+class Values(Fields):
     """WEB side, received: the variables the application knows, of those asked for."""
 
-    values: dict[str, str]
+    __slots__ = ("values",)
+    __match_args__ = ("values",)
+
+    def __init__(self, values: dict[str, str]) -> None:
+        self.values = values
 
 
-@dataclass(slots=True)
-class UnknownType:
+class UnknownType(Fields):
     """WEB side, received: the application does not know this management record type."""
 
-    type: int
+    __slots__ = ("type",)
+    __match_args__ = ("type",)
+
+    def __init__(self, type: int) -> None:
+        self.type = type
 
 
-@dataclass(slots=True)
-class Closed:
+class Closed(Fields):
     """Nothing can follow on this connection: the peer has closed it, or broke the protocol."""
 
-    error: RemoteProtocolError | None = None
+    __slots__ = ("error",)
+    __match_args__ = ("error",)
+
+    def __init__(self, error: RemoteProtocolError | None = None) -> None:
+        self.error = error
 
 
 Event: TypeAlias = (

@@ -7,7 +7,8 @@ passes ``tests/protocols/test_conformance.py`` with one more line in ``PROTOCOLS
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import TypeVar
 
 import pytest
 
@@ -32,6 +33,8 @@ from fcgikit.events import (
 from fcgikit.protocols.interface import Chapter, Connection
 
 Cut = Callable[[bytes], list[bytes]]
+
+E = TypeVar("E", bound=Event)
 
 EXAMPLES: list[Event] = [
     Request(1, {"CONTENT_LENGTH": "0", "SCGI": "1"}),
@@ -58,6 +61,12 @@ def whole(data: bytes) -> list[bytes]:
 def bytewise(data: bytes) -> list[bytes]:
     """One byte at a time."""
     return [data[at : at + 1] for at in range(len(data))]
+
+
+def replace(event: E, **fields: object) -> E:
+    """Another event with the same fields but for those given."""
+    old = {name: getattr(event, name) for name in event.__match_args__}
+    return type(event)(**{**old, **fields})
 
 
 def coalesce(events: Iterable[Event]) -> list[Event]:

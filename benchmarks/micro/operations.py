@@ -121,7 +121,7 @@ def through_gateway() -> Callable[[], object]:
 
 
 def encode() -> bytes:
-    return encode_answer(1, encode_head(200, "OK", HEAD) + BODY)
+    return encode_answer(1, encode_head(200, "OK", HEAD), BODY)
 
 
 def through_chapter(protocol: str) -> Callable[[], object]:

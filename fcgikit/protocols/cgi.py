@@ -24,7 +24,10 @@ def encode_head(status: int, reason: str, headers: Headers) -> bytes:
     Last, because HAProxy before 2025-02 turns every status into 302 when ``Location`` comes
     after it (rule R6). Names and values must be free of CR and LF and within latin-1.
     """
-    return f"{_fields(headers)}Status: {status} {reason}\r\n\r\n".encode("latin-1")
+    head = ""
+    for name, value in headers:  # cheaper than a join(), for as few as there are
+        head += f"{name}: {value}\r\n"
+    return f"{head}Status: {status} {reason}\r\n\r\n".encode("latin-1")
 
 
 def encode_authorizer_head(status: int, reason: str, headers: Headers) -> bytes:
@@ -33,19 +36,19 @@ def encode_authorizer_head(status: int, reason: str, headers: Headers) -> bytes:
     First, because lighttpd otherwise drops the fields before it: until it knows better it takes
     an authorizer's answer for access, whose fields are none of the client's business.
     """
-    return f"Status: {status} {reason}\r\n{_fields(headers)}\r\n".encode("latin-1")
+    return _encode_head_from(f"Status: {status} {reason}", headers)
 
 
 def encode_status_line_head(status: int, reason: str, headers: Headers) -> bytes:
     """A head block that begins with ``HTTP/1.1 NNN Reason``, as mod_proxy_uwsgi demands."""
-    return f"HTTP/1.1 {status} {reason}\r\n{_fields(headers)}\r\n".encode("latin-1")
+    return _encode_head_from(f"HTTP/1.1 {status} {reason}", headers)
 
 
-def _fields(headers: Headers) -> str:
-    fields = ""
-    for name, value in headers:  # cheaper than a join(), for as few as there are
-        fields += f"{name}: {value}\r\n"
-    return fields
+def _encode_head_from(head: str, headers: Headers) -> bytes:
+    """A head block that begins with the line *head*."""
+    for name, value in headers:
+        head += f"\r\n{name}: {value}"
+    return f"{head}\r\n\r\n".encode("latin-1")
 
 
 def refusal(status: int, explanation: str) -> tuple[str, Headers, bytes]:

@@ -22,6 +22,7 @@ from ...events import (
     ProtocolStatus,
     Refused,
     Request,
+    RequestEvent,
     Response,
     ResponseBody,
     Role,
@@ -45,11 +46,11 @@ from .records import (
     encode_unknown_type,
     frame_stream,
 )
-from .states import ABORT, BEGIN, DATA, DONE, PARAMS, SKIP, STDIN, TAKE, VIOLATION
+from .states import ABORT, BEGIN, DATA, DONE, PARAMS, STDIN, TAKE, VIOLATION
 from .values import values_result
 
 _ROLES = {role.value: role for role in Role}
-_ACTIONS = states.REQUEST_RECORDS
+_ACTIONS = states.REQUEST_ACTIONS
 
 
 class OpenRequest:
@@ -84,13 +85,9 @@ class AppSide:
         self._closing = False
         self._failed = False
         self._untouched = True
+        self.must_close = False  # closing, and no request is open
 
     # -- what the driver asks -----------------------------------------------------------
-
-    @property
-    def must_close(self) -> bool:
-        """See :class:`~fcgikit.protocols.interface.Connection`."""
-        return self._closing and not self._open
 
     @property
     def input_complete(self) -> bool:
@@ -104,7 +101,7 @@ class AppSide:
 
     def finish(self) -> None:
         """Close once no request is open; one that has already been sent is still served."""
-        self._closing = True
+        self._close()
 
     def data_to_send(self) -> bytes:
         """Answers to management records and to refused requests."""
@@ -147,7 +144,7 @@ class AppSide:
                 events.append(Abort(request_id))
         if not self._reader.empty:
             error = RemoteProtocolError("the connection ended inside a record")
-        self._closing = True
+        self._close()
         self._late.clear()
         events.append(Closed(error))
         return events
@@ -156,16 +153,17 @@ class AppSide:
         fresh: Request | None = None  # the request whose body may still travel with it
         for type_, request_id, content in records:
             request = self._open.get(request_id)
-            state = IDLE if request is None else request.state
-            action = _ACTIONS[state].get(type_, SKIP)
             if request is None:
                 if request_id == fcgi.FCGI_NULL_REQUEST_ID:
                     self._receive_management(type_, content)
-                elif action is BEGIN:
+                elif _ACTIONS[IDLE][type_] is BEGIN:
                     self._begin(request_id, content, events)
                 elif request_id in self._late:
                     self._skip_late(type_, request_id, content)
-            elif action is TAKE:
+                continue
+            state = request.state
+            action = _ACTIONS[state][type_]
+            if action is TAKE:
                 if state is PARAMS:
                     if not content:
                         fresh = self._start(request_id, request, events)
@@ -191,8 +189,8 @@ class AppSide:
         if self._late:
             self._late.pop(request_id, None)
         role = _ROLES.get(role_number)
-        request = OpenRequest(role or RESPONDER, keep_conn)
-        self._open[request_id] = request
+        self._open[request_id] = OpenRequest(role or RESPONDER, keep_conn)
+        self.must_close = False  # even if it comes after the last one that was to come
         if role is None:
             error = RemoteProtocolError(
                 f"FastCGI role {role_number} is unknown", scope=Scope.REQUEST, status=500
@@ -265,7 +263,7 @@ class AppSide:
 
     def _skip_late(self, type_: int, request_id: int, content: bytes) -> None:
         late = self._late[request_id]
-        action = _ACTIONS[late.state].get(type_, SKIP)
+        action = _ACTIONS[late.state][type_]
         self._late_bytes += len(content)
         if self._late_bytes > self._config.drain_limit:
             raise RemoteProtocolError(
@@ -291,16 +289,16 @@ class AppSide:
 
     def send(self, event: Event) -> Buffers:
         """The records of a Response, ResponseBody, Diagnostic, EndOfResponse or CutOff."""
-        request_id: int = getattr(event, "request_id", 0)
+        request_id = event.request_id if isinstance(event, RequestEvent) else 0
         request = self._open.get(request_id)
         if request is None:
             raise LocalProtocolError(f"request {request_id} is not open")
-        answer = RESPONSE_EVENTS[request.answer].get(type(event))
-        if answer is None:
+        try:
+            request.answer = RESPONSE_EVENTS[request.answer][type(event)]
+        except KeyError:
             raise LocalProtocolError(
                 f"{type(event).__name__} while the answer is in state {request.answer}"
-            )
-        request.answer = answer
+            ) from None
         if isinstance(event, Response):
             return self._send_response(event, request)
         if isinstance(event, ResponseBody):
@@ -317,18 +315,17 @@ class AppSide:
         return frame_stream(fcgi.FCGI_STDOUT, request_id, count)
 
     def _send_response(self, event: Response, request: OpenRequest) -> Buffers:
-        request_id = event.request_id
-        authorizer = request.role is AUTHORIZER
-        encode_head = cgi.encode_authorizer_head if authorizer else cgi.encode_head
-        head = encode_head(event.status, event.reason, event.headers)
-        stdout = head + event.body if event.body else head
-        if not event.complete:
-            return encode_stream(fcgi.FCGI_STDOUT, request_id, stdout)
-        if len(stdout) <= MAX_CONTENT and not request.stderr:
+        request_id, body = event.request_id, event.body
+        if request.role is AUTHORIZER:
+            head = cgi.encode_authorizer_head(event.status, event.reason, event.headers)
+        else:
+            head = cgi.encode_head(event.status, event.reason, event.headers)
+        if event.complete and not request.stderr and len(head) + len(body) <= MAX_CONTENT:
             self._close_request(request_id, request)
-            return [encode_answer(request_id, stdout)]
-        buffers = encode_stream(fcgi.FCGI_STDOUT, request_id, stdout)
-        buffers.append(self._end(request_id, request, 0, ProtocolStatus.REQUEST_COMPLETE))
+            return [encode_answer(request_id, head, body)]
+        buffers = encode_stream(fcgi.FCGI_STDOUT, request_id, head + body if body else head)
+        if event.complete:
+            buffers.append(self._end(request_id, request, 0, ProtocolStatus.REQUEST_COMPLETE))
         return buffers
 
     def _end(
@@ -347,7 +344,7 @@ class AppSide:
         that does not look.
         """
         self._close_request(request_id, request)
-        self._closing = True
+        self._close()
         cut = encode_record(fcgi.FCGI_GET_VALUES_RESULT, fcgi.FCGI_NULL_REQUEST_ID)
         return self._end_of_stderr(request_id, request) + cut
 
@@ -363,13 +360,18 @@ class AppSide:
 
     def _close_request(self, request_id: int, request: OpenRequest) -> None:
         del self._open[request_id]
-        if not request.keep_conn:
-            self._closing = True
+        if self._closing or not request.keep_conn:
+            self._close()
         if request.state is not DONE:
             self._late[request_id] = request
             if len(self._late) > self._config.max_requests_per_connection:
                 # Nothing refers to the oldest any more; its records fall under IDLE.
                 del self._late[next(iter(self._late))]
+
+    def _close(self) -> None:
+        """Close once no request is open."""
+        self._closing = True
+        self.must_close = not self._open
 
     def _refuse(
         self,
@@ -393,6 +395,6 @@ class AppSide:
     def _fail(self, error: RemoteProtocolError) -> Closed:
         error.scope = Scope.CONNECTION
         self._failed = True
-        self._closing = True
+        self._close()
         self._late.clear()
         return Closed(error)

@@ -6,11 +6,11 @@ FastCGI 1.0 sections 3.3 (records), 5 (application records) and 4 (management re
 from __future__ import annotations
 
 import struct
-from functools import lru_cache
+from collections.abc import Callable
 from typing import Final
 
 from ...errors import RemoteProtocolError
-from ...events import ProtocolStatus, Role
+from ...events import REQUEST_COMPLETE, ProtocolStatus, Role
 from ..interface import Buffers
 from .constants import (
     FCGI_BEGIN_REQUEST,
@@ -25,12 +25,13 @@ from .constants import (
 HEADER = struct.Struct(">BBHHBx")
 """version, type, requestId, contentLength, paddingLength, reserved"""
 
-_unpack_header = HEADER.unpack_from
+# Typed, which struct is not: when compiled, only what is known to be a tuple is read as one.
+_unpack_header: Final[Callable[[bytes, int], tuple[int, int, int, int, int]]] = HEADER.unpack_from
+_pack_header: Final[Callable[[int, int, int, int, int], bytes]] = HEADER.pack
 
 _BEGIN_REQUEST = struct.Struct(">BBHHBxHB5x")
 _END_RESPONSE = struct.Struct(">2sH6sH4sIB3x")
 _UNKNOWN_TYPE = struct.Struct(">BBHHBxB7x")
-_BEGIN_BODY = struct.Struct(">HB")
 _END_BODY = struct.Struct(">IB")
 
 # The two records that end an answer differ in nothing but id and status: packed around these.
@@ -41,7 +42,6 @@ _EIGHT_BYTES = bytes((0, 8, 0, 0))
 MAX_CONTENT = 65528
 """Bytes of content we put into one record: the most that stays aligned to eight bytes."""
 
-_REQUEST_COMPLETE: Final = ProtocolStatus.REQUEST_COMPLETE
 _PADDING = [bytes(size) for size in range(8)]
 _COPY_BELOW = 16 * 1024  # under this, one joined buffer is cheaper than several for sendmsg
 
@@ -77,22 +77,22 @@ class RecordReader:
             self._tail.clear()
         records: list[Record] = []
         position, end = 0, len(data)
+        start = FCGI_HEADER_LEN  # of the content, if there is a header before it
         self._needed = FCGI_HEADER_LEN
-        while end - position >= FCGI_HEADER_LEN:
+        while start <= end:
             version, type_, request_id, size, padding = _unpack_header(data, position)
             if version != FCGI_VERSION_1:
                 self.error = RemoteProtocolError(
                     f"record of FastCGI version {version}; only version 1 exists"
                 )
                 return records
-            start = position + FCGI_HEADER_LEN
-            next_record = start + size + padding
-            if next_record > end:
-                self._needed = next_record - position
+            stop = start + size
+            if stop + padding > end:
+                self._needed = stop + padding - position
                 break
-            content = data[start : start + size] if size else b""
-            records.append((type_, request_id, content))
-            position = next_record
+            records.append((type_, request_id, data[start:stop] if size else b""))
+            position = stop + padding
+            start = position + FCGI_HEADER_LEN
         if position < end:
             self._tail += memoryview(data)[position:]
         return records
@@ -102,7 +102,7 @@ def encode_record(type_: int, request_id: int, content: bytes = b"", padding: in
     """One record; *padding* bytes are appended, as many as align it to eight if negative."""
     if padding < 0:
         padding = -len(content) & 7
-    header = HEADER.pack(FCGI_VERSION_1, type_, request_id, len(content), padding)
+    header = _pack_header(FCGI_VERSION_1, type_, request_id, len(content), padding)
     return b"".join((header, content, bytes(padding)))
 
 
@@ -111,7 +111,7 @@ def encode_stream(type_: int, request_id: int, data: bytes) -> Buffers:
     size = len(data)
     if size < _COPY_BELOW:
         padding = -size & 7
-        header = HEADER.pack(FCGI_VERSION_1, type_, request_id, size, padding)
+        header = _pack_header(FCGI_VERSION_1, type_, request_id, size, padding)
         return [b"".join((header, data, _PADDING[padding]))]
     view = memoryview(data)
     buffers: Buffers = []
@@ -127,26 +127,32 @@ def frame_stream(type_: int, request_id: int, size: int) -> tuple[bytes, int, by
     """Header, content size and padding of the next record of a stream of *size* more bytes."""
     count = min(size, MAX_CONTENT)
     padding = -count & 7
-    header = HEADER.pack(FCGI_VERSION_1, type_, request_id, count, padding)
+    header = _pack_header(FCGI_VERSION_1, type_, request_id, count, padding)
     return header, count, _PADDING[padding]
 
 
-def encode_answer(request_id: int, stdout: bytes) -> bytes:
+def encode_answer(request_id: int, head: bytes, body: bytes) -> bytes:
     """A whole answer of at most MAX_CONTENT bytes, from the first byte to FCGI_END_REQUEST."""
-    size = len(stdout)
+    size = len(head) + len(body)
     padding = -size & 7
-    header = HEADER.pack(FCGI_VERSION_1, FCGI_STDOUT, request_id, size, padding)
-    end = encode_end_of_response(request_id, 0, _REQUEST_COMPLETE)
-    return b"".join((header, stdout, _PADDING[padding], end))
+    header = _pack_header(FCGI_VERSION_1, FCGI_STDOUT, request_id, size, padding)
+    if request_id < len(_ENDS):
+        end = _ENDS[request_id]
+    else:
+        end = encode_end_of_response(request_id, 0, REQUEST_COMPLETE)
+    return b"".join((header, head, body, _PADDING[padding], end))
 
 
-@lru_cache(maxsize=256)  # nearly always of a few ids, and of one status
 def encode_end_of_response(request_id: int, app_status: int, status: ProtocolStatus) -> bytes:
     """The end of the STDOUT stream and FCGI_END_REQUEST (section 5.5)."""
     return _END_RESPONSE.pack(
         _STDOUT_TYPE, request_id, _NO_CONTENT_END_TYPE, request_id, _EIGHT_BYTES,
         app_status, status,
     )  # fmt: skip
+
+
+# Made once for the ids that are used first; most front ends know no other than 1 (rule R16).
+_ENDS = [encode_end_of_response(id_, 0, REQUEST_COMPLETE) for id_ in range(64)]
 
 
 def encode_begin_request(request_id: int, role: Role, keep_conn: bool) -> bytes:
@@ -161,8 +167,7 @@ def decode_begin_request(content: bytes) -> tuple[int, bool]:
     """Role number and whether to keep the connection. Raises ``RemoteProtocolError``."""
     if len(content) != 8:
         raise RemoteProtocolError(f"FCGI_BEGIN_REQUEST of {len(content)} bytes instead of 8")
-    role, flags = _BEGIN_BODY.unpack_from(content)
-    return role, bool(flags & FCGI_KEEP_CONN)
+    return content[0] << 8 | content[1], bool(content[2] & FCGI_KEEP_CONN)
 
 
 def decode_end_request(content: bytes) -> tuple[int, ProtocolStatus]:

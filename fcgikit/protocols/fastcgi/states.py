@@ -93,6 +93,11 @@ REQUEST_RECORDS: Final = {
 }
 """state -> record type -> action, as the application receives. Other types are skipped."""
 
+REQUEST_ACTIONS: Final = {
+    state: [row.get(type_, SKIP) for type_ in range(256)] for state, row in REQUEST_RECORDS.items()
+}
+"""The same with every type there can be, to be had by index: that is cheaper."""
+
 AFTER_STREAM: Final = {
     Role.RESPONDER: {PARAMS: STDIN, STDIN: DONE},  # section 6.2
     Role.AUTHORIZER: {PARAMS: DONE},  # section 6.3
