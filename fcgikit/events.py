@@ -39,6 +39,7 @@ class Role(enum.IntEnum):
 
 
 # For who asks at every request: a name costs a tenth of an Enum's attribute.
+APP: Final = Side.APP
 RESPONDER: Final = Role.RESPONDER
 AUTHORIZER: Final = Role.AUTHORIZER
 FILTER: Final = Role.FILTER

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .fastcgi import FastCGIConnection
 from .interface import Chapter
 from .scgi import SCGIConnection
-from .stray import StrayConnection, guess
+from .stray import FIRST_BYTES, StrayConnection
 from .uwsgi import UwsgiConnection
 
 PROTOCOLS: dict[str, Chapter] = {
@@ -14,7 +14,13 @@ PROTOCOLS: dict[str, Chapter] = {
     "uwsgi": UwsgiConnection,
 }
 
+_BY_FIRST_BYTE = {
+    first: PROTOCOLS[name.lower()]
+    for first, name in FIRST_BYTES.items()
+    if name.lower() in PROTOCOLS
+}
+
 
 def detect(first: int) -> Chapter:
     """The chapter for a connection that begins with byte *first*; it is told that byte too."""
-    return PROTOCOLS.get(guess(first).lower(), StrayConnection)
+    return _BY_FIRST_BYTE.get(first, StrayConnection)

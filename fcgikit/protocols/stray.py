@@ -6,6 +6,9 @@ is told so in HTTP; the log line, which is what the administrator sees, names th
 
 from __future__ import annotations
 
+import string
+from typing import Final
+
 from ..config import Config
 from ..errors import LocalProtocolError, RemoteProtocolError
 from ..events import Closed, Event, Side
@@ -18,13 +21,19 @@ MAX_FIRST_LINE = 8192
 _HINT = "use fastcgi_pass, not proxy_pass"
 
 
+FIRST_BYTES: Final[dict[int, str]] = {
+    0x00: "uwsgi",
+    0x01: "FastCGI",
+    0x16: "TLS",
+    **dict.fromkeys(string.digits.encode(), "SCGI"),
+    **dict.fromkeys(string.ascii_letters.encode(), "HTTP"),
+}
+"""What begins with which byte, of all that we know."""
+
+
 def guess(first: int) -> str:
     """The protocol that begins with byte *first*; ``""`` if none does that we know."""
-    if 0x41 <= first <= 0x5A or 0x61 <= first <= 0x7A:
-        return "HTTP"
-    if 0x30 <= first <= 0x39:
-        return "SCGI"
-    return {0x00: "uwsgi", 0x01: "FastCGI", 0x16: "TLS"}.get(first, "")
+    return FIRST_BYTES.get(first, "")
 
 
 def describe(first: int) -> str:
@@ -48,27 +57,13 @@ class StrayConnection:
             raise LocalProtocolError("a stray connection can only be received")
         self._line = bytearray()
         self._answer = b""
-        self._must_close = False
-        self._eof = False
-
-    @property
-    def must_close(self) -> bool:
-        """See :class:`~fcgikit.protocols.interface.Connection`."""
-        return self._must_close
-
-    @property
-    def input_complete(self) -> bool:
-        """False until the peer is done: what follows the first line is never read."""
-        return self._eof
-
-    @property
-    def open_requests(self) -> int:
-        """Always 0: nothing here becomes a request."""
-        return 0
+        self.must_close = False
+        self.input_complete = False  # until the peer is done: what follows is never read
+        self.open_requests = 0  # for ever: nothing here becomes a request
 
     def receive_data(self, data: bytes) -> list[Event]:
         """``Closed``, once the first line of HTTP or the first byte of anything else is here."""
-        if self._must_close or not data:
+        if self.must_close or not data:
             return []
         self._line += data
         if guess(self._line[0]) == "HTTP":
@@ -79,10 +74,10 @@ class StrayConnection:
 
     def receive_eof(self) -> list[Event]:
         """``Closed``, if it was not said before."""
-        if self._eof:
+        if self.input_complete:
             return []
-        self._eof = True
-        return [] if self._must_close else self._close()
+        self.input_complete = True
+        return [] if self.must_close else self._close()
 
     def send(self, event: Event) -> Buffers:
         """Always raises ``LocalProtocolError``: there is no request to answer."""
@@ -99,10 +94,10 @@ class StrayConnection:
 
     def finish(self) -> None:
         """Close at once: there is nothing to wait for."""
-        self._must_close = True
+        self.must_close = True
 
     def _close(self) -> list[Event]:
-        self._must_close = True
+        self.must_close = True
         return [Closed(RemoteProtocolError(describe(self._line[0])) if self._line else None)]
 
 

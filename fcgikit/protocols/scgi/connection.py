@@ -10,7 +10,7 @@ from typing import Final
 
 from ...config import Config
 from ...errors import LocalProtocolError, RemoteProtocolError
-from ...events import Side
+from ...events import APP, Side
 from .. import cgi
 from ..interface import Connection
 from ..oneshot import AppSide, Codec, decimal, refusal, too_many_variables
@@ -26,7 +26,7 @@ _NINE = 0x39
 
 def SCGIConnection(side: Side, config: Config) -> Connection:
     """A connection seen from *side*; it carries one request."""
-    if side is Side.APP:
+    if side is APP:
         return AppSide(_CODEC, config)
     from ..oneshot.web_side import WebSide  # late, as a server never needs it
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from ...config import Config
 from ...errors import LocalProtocolError, RemoteProtocolError
-from ...events import Side
+from ...events import APP, Side
 from .. import cgi
 from ..interface import Connection
 from ..oneshot import AppSide, Codec, decimal, refusal, too_many_variables
@@ -27,7 +27,7 @@ _SIZE = struct.Struct("<H")
 
 def UwsgiConnection(side: Side, config: Config) -> Connection:
     """A connection seen from *side*; it carries one request."""
-    if side is Side.APP:
+    if side is APP:
         return AppSide(_CODEC, config)
     from ..oneshot.web_side import WebSide  # late, as a server never needs it
 
