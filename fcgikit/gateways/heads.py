@@ -10,7 +10,7 @@ import logging
 import re
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 _log = logging.getLogger("fcgikit.error")
 
@@ -62,7 +62,7 @@ def _parse_status(status: Any) -> tuple[int, str]:
     return code, match[2] or REASONS.get(code, "Unknown")
 
 
-statuses = _Memory(_parse_status)
+statuses: Final = _Memory(_parse_status)
 """What :func:`_parse_status` says of a status: ``statuses["404"]``."""
 
 
@@ -78,7 +78,7 @@ def _special(name: Any) -> str:
     return ""
 
 
-_specials = _Memory(_special)
+_specials: Final = _Memory(_special)
 
 
 def check_headers(
@@ -90,23 +90,42 @@ def check_headers(
     for more than *limit* bytes of them.
     """
     kept = []
-    length = None
+    values = []
     size = 0
+    length: Any = None
     for name, value in headers:
         special = _specials[name]
-        if not isinstance(value, str):
-            raise TypeError(f"value of header {name} must be str, not {type(value).__name__}")
-        if not ((value.isascii() and value.isprintable()) or _VALUE.fullmatch(value)):
-            raise ValueError(f"value of header {name} has a control or non-latin-1 character")
         if special:
             if special != "content-length":
                 _log.debug("header %s of the application is dropped", name)
                 continue
-            if length is not None or not value.isdecimal() or len(value) > 18:
-                raise ValueError(f"{name} must be one number, given once")
-            length = int(value)
+            if length is not None:
+                raise ValueError(f"{name} must be given once")
+            length = value
         kept.append((name, value))
-        size += len(name) + len(value) + 4
+        values.append(value)
+        size += len(name)
+    try:
+        text = "".join(values)  # what must be true of each is asked of all at once
+    except TypeError:
+        _check_values(kept)
+        raise
+    if not (text.isascii() and text.isprintable()):
+        _check_values(kept)
+    size += len(text) + 4 * len(kept)
     if size > limit:
         raise ValueError(f"response headers of {size} bytes (setting: max_head_size)")
-    return kept, length
+    if length is None:
+        return kept, None
+    if not length.isdecimal() or len(length) > 18:
+        raise ValueError("Content-Length must be one number")
+    return kept, int(length)
+
+
+def _check_values(headers: list[tuple[str, Any]]) -> None:
+    """Raise for a value that is not to be sent, and say whose it is."""
+    for name, value in headers:
+        if not isinstance(value, str):
+            raise TypeError(f"value of header {name} must be str, not {type(value).__name__}")
+        if not _VALUE.fullmatch(value):
+            raise ValueError(f"value of header {name} has a control or non-latin-1 character")

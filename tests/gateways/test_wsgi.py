@@ -435,6 +435,7 @@ def test_an_error_page_for_head_has_no_body() -> None:
         (answering([], headers=[("X", "a\r\nSet-Cookie: b")]), "header X has a control"),
         (answering([], headers=[("X\r\nY", "a")]), "cannot be a header name"),
         (answering([], headers=[("X", 1)]), "header X must be str"),
+        (answering([], headers=[("Content-Length", 5)]), "header Content-Length must be str"),
         (answering([], headers=[("Content-Length", "five")]), "must be one number"),
     ],
 )
