@@ -7,7 +7,7 @@ sees the same environ behind each of them. RFC 3875 section 4.1 has the meanings
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Final
 
 from ..errors import RequestRefused
 from ..events import AUTHORIZER, RESPONDER, Role
@@ -15,14 +15,17 @@ from .paths import locate
 
 # HTTP_PROXY: a client's header would pass for the proxy setting of CGI programs (httpoxy).
 # The other two repeat what has a variable of its own, RFC 3875 section 4.1.18.
-_NEVER_PASSED = ("HTTP_PROXY", "HTTP_CONTENT_LENGTH", "HTTP_CONTENT_TYPE")
+# (mypyc would copy a tuple of known length at every use.)
+_NEVER_PASSED: Final[tuple[str, ...]] = ("HTTP_PROXY", "HTTP_CONTENT_LENGTH", "HTTP_CONTENT_TYPE")
 
-_PATHS = ("REQUEST_URI", "DOCUMENT_URI", "SCRIPT_FILENAME", "PATH_TRANSLATED")
+_PATHS: Final[tuple[str, ...]] = (
+    "REQUEST_URI", "DOCUMENT_URI", "SCRIPT_FILENAME", "PATH_TRANSLATED",
+)  # fmt: skip
 
 
 def make_environ(
-    params: dict[str, Any], mount: str | None = None, role: Role = RESPONDER
-) -> dict[str, Any]:
+    params: dict[str, str], mount: str | None = None, role: Role = RESPONDER
+) -> dict[str, str]:
     """Make *params* the environ of a WSGI call, in place; the ``wsgi.*`` objects are not in it yet.
 
     *mount*: see :func:`~fcgikit.gateways.paths.locate`. Raises ``RequestRefused``: 400 for a
@@ -64,7 +67,7 @@ def make_environ(
     return params
 
 
-def content_length(params: dict[str, Any], name: str = "CONTENT_LENGTH") -> int | None:
+def content_length(params: dict[str, str], name: str = "CONTENT_LENGTH") -> int | None:
     """CONTENT_LENGTH as a number of bytes; ``None``: the body ends where its stream ends.
 
     ``""`` (nginx) and ``-1`` (Caddy before 2.9) say "unknown" and are removed, because
@@ -83,7 +86,7 @@ def content_length(params: dict[str, Any], name: str = "CONTENT_LENGTH") -> int 
     return int(text)
 
 
-def last_modified(params: dict[str, Any]) -> datetime | None:
+def last_modified(params: dict[str, str]) -> datetime | None:
     """FCGI_DATA_LAST_MOD, seconds since 1970, as a time. Raises ``RequestRefused``."""
     text = params.get("FCGI_DATA_LAST_MOD")
     if not text:

@@ -9,13 +9,13 @@ from fcgikit.gateways.environ import content_length, make_environ
 from tests.fake_exchange import PARAMS
 
 
-def environ_of(**params: str) -> dict[str, object]:
+def environ_of(**params: str) -> dict[str, str]:
     return make_environ({**PARAMS, **params})
 
 
 def test_stock_nginx() -> None:
     environ = environ_of()
-    expected: dict[str, object] = dict(PARAMS)
+    expected = dict(PARAMS)
     expected |= {"SCRIPT_NAME": "", "PATH_INFO": "/up/hello", "wsgi.url_scheme": "http"}
     assert environ == expected
 
