@@ -22,5 +22,9 @@ class Table(dict[int, ServerConnection]):
         ]
 
     def overdue(self, now: float) -> list[ServerConnection]:
-        """Those whose deadline has passed."""
-        return [one for one in list(self.values()) if one.deadline <= now]
+        """Those whose deadline has passed, which counts while no request is open."""
+        return [
+            one
+            for one in list(self.values())
+            if one.deadline <= now and (one.lingering or not one.exchanges)
+        ]
