@@ -106,8 +106,8 @@ $(WHEEL_DEPS): pyproject.toml | $(BIN)/python
 # Without pip's cache, uwsgi and bjoern are built against this Python: a cached uwsgi carries another
 # one in it. bjoern needs a library's headers, which not everybody may install.
 $(BENCH_DEPS): pyproject.toml | $(BIN)/python
-	$(INSTALL) --no-cache-dir '.[bench,test]'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-cache-dir bjoern || \
+	PIP_NO_CACHE_DIR=1 $(INSTALL) '.[bench,test]'
+	PIP_NO_CACHE_DIR=1 $(BIN)/python -m pip install --quiet --disable-pip-version-check bjoern || \
 	  echo 'bjoern is left out: it could not be installed' >&2
 	@touch $@
 
