@@ -19,11 +19,12 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from math import inf
-from typing import Any, Final
+from typing import Any
 
 from ..config import Config
 from ..errors import ClientDisconnected, RemoteProtocolError, Scope
 from ..events import (
+    APP,
     Abort,
     Body,
     Closed,
@@ -34,7 +35,6 @@ from ..events import (
     FilterData,
     Refused,
     Request,
-    Side,
 )
 from ..protocols import PROTOCOLS, detect
 from ..protocols.interface import Connection as ChapterConnection
@@ -51,7 +51,6 @@ FIRST_SIZE = 16 * 1024
 """Bytes asked for while no request is open: most requests are smaller, and the buffer, which is
 made anew each time, then stays in the processor's caches."""
 
-_APP: Final = Side.APP
 _DONTWAIT = socket.MSG_DONTWAIT
 
 
@@ -77,7 +76,7 @@ class ServerConnection:
         self.inherited = inherited
         self.chapter: ChapterConnection | None = None
         if config.protocol != "auto":
-            self.chapter = PROTOCOLS[config.protocol](_APP, config)
+            self.chapter = PROTOCOLS[config.protocol](APP, config)
         self.exchanges: dict[int, ServerExchange] = {}
         # Only a front end that multiplexes uses other ids than 1 (rule R16). From then on no
         # request may stop the reading for want of room: others may stand behind its body.
@@ -202,7 +201,7 @@ class ServerConnection:
             return started
         chapter = self.chapter
         if chapter is None and data:
-            chapter = self.chapter = detect(data[0])(_APP, self.config)
+            chapter = self.chapter = detect(data[0])(APP, self.config)
         if not data:
             self.eof = True
         if chapter is None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from ...config import Config
-from ...events import Side
+from ...events import APP, Side
 from ..interface import Connection
 from .app_side import AppSide
 
 
 def FastCGIConnection(side: Side, config: Config) -> Connection:
     """A connection seen from *side*: the two share records and tables, not behaviour."""
-    if side is Side.APP:
+    if side is APP:
         return AppSide(config)
     from .web_side import WebSide  # late, as a server never needs it
 
