@@ -56,6 +56,7 @@ class ProtocolStatus(enum.IntEnum):
 
 REQUEST_COMPLETE: Final = ProtocolStatus.REQUEST_COMPLETE
 
+
 class Fields:  # noqa: PLW1641 (no hash: they can be changed)
     """What all events have in common: their fields show them, and make them equal."""
 

@@ -25,6 +25,7 @@ from ..events import (
     GetValues,
     Refused,
     Request,
+    RequestEvent,
     Role,
     Side,
     Values,
@@ -166,7 +167,7 @@ class Link:
                 self._hand_out(event)
 
     def _hand_out(self, event: Event) -> None:
-        exchange = self._open.get(getattr(event, "request_id", 0))
+        exchange = self._open.get(event.request_id) if isinstance(event, RequestEvent) else None
         if exchange is None:
             return
         exchange.receive(event)

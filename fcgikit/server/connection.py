@@ -35,6 +35,7 @@ from ..events import (
     FilterData,
     Refused,
     Request,
+    RequestEvent,
 )
 from ..protocols import PROTOCOLS, detect
 from ..protocols.interface import Connection as ChapterConnection
@@ -233,8 +234,8 @@ class ServerConnection:
                 for exchange in self.exchanges.values():
                     exchange.abort()
                 self._report(event.error)
-        else:
-            concerned = self.exchanges.get(getattr(event, "request_id", 0))
+        elif isinstance(event, RequestEvent):
+            concerned = self.exchanges.get(event.request_id)
             if concerned is None:
                 return
             if isinstance(event, (EndOfBody, EndOfFilterData)):

@@ -19,6 +19,7 @@ from ...events import (
     GetValues,
     Refused,
     Request,
+    RequestEvent,
     Response,
     ResponseBody,
     Role,
@@ -184,7 +185,7 @@ class WebSide:
         if isinstance(event, GetValues):
             block = encode_pairs((name, "") for name in event.names)
             return [encode_record(fcgi.FCGI_GET_VALUES, fcgi.FCGI_NULL_REQUEST_ID, block)]
-        request_id: int = getattr(event, "request_id", 0)
+        request_id = event.request_id if isinstance(event, RequestEvent) else 0
         request = self._open.get(request_id)
         if request is None:
             raise LocalProtocolError(f"request {request_id} is not open")

@@ -14,6 +14,7 @@ from ...events import (
     EndOfBody,
     Event,
     Request,
+    RequestEvent,
 )
 from ..answers import BODY, ENDED, IDLE
 
@@ -29,8 +30,8 @@ REQUEST_EVENTS: Final[dict[str, dict[type[Event], str]]] = {
 }
 """state -> event -> next state, as the web server sends."""
 
+
 def check_id(event: Event) -> None:
     """Raise ``LocalProtocolError`` for an event of a request that cannot exist here."""
-    request_id: int = getattr(event, "request_id", REQUEST_ID)
-    if request_id != REQUEST_ID:
-        raise LocalProtocolError(f"request {request_id} on a connection that knows only 1")
+    if isinstance(event, RequestEvent) and event.request_id != REQUEST_ID:
+        raise LocalProtocolError(f"request {event.request_id} on a connection that knows only 1")
