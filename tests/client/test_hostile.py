@@ -45,7 +45,8 @@ HEAD = b"Content-Type: text/plain\r\n\r\n"
         ((end(ProtocolStatus.CANT_MPX_CONN),), CannotMultiplex, "FCGI_CANT_MPX_CONN"),
         ((), Truncated, "before it had answered"),
         ((stdout(HEAD),), Truncated, "before its answer was complete"),
-        ((stdout(HEAD + b"half")[:-3],), Truncated, "before it had answered"),
+        ((stdout(HEAD)[:12],), Truncated, "before it had answered"),
+        ((stdout(HEAD + b"half")[:-3],), Truncated, "before its answer was complete"),
         ((stdout(b"Content-Length: 9\r\n\r\nhalf") + end(),), Truncated, "ended 5 bytes before"),
     ],
 )

@@ -14,9 +14,12 @@ from ...events import REQUEST_COMPLETE, ProtocolStatus, Role
 from ..interface import Buffers
 from .constants import (
     FCGI_BEGIN_REQUEST,
+    FCGI_DATA,
     FCGI_END_REQUEST,
     FCGI_HEADER_LEN,
     FCGI_KEEP_CONN,
+    FCGI_PARAMS,
+    FCGI_STDIN,
     FCGI_STDOUT,
     FCGI_UNKNOWN_TYPE,
     FCGI_VERSION_1,
@@ -42,42 +45,54 @@ _EIGHT_BYTES = bytes((0, 8, 0, 0))
 MAX_CONTENT = 65528
 """Bytes of content we put into one record: the most that stays aligned to eight bytes."""
 
+# Streams whose records mean nothing by themselves (section 3.3). One of FCGI_STDERR is a message.
+_FLOWING: Final = frozenset((FCGI_PARAMS, FCGI_STDIN, FCGI_STDOUT, FCGI_DATA))
+
 _PADDING = [bytes(size) for size in range(8)]
 _COPY_BELOW = 16 * 1024  # under this, one joined buffer is cheaper than several for sendmsg
 
 Record = tuple[int, int, bytes]
-"""type, requestId and content of one record"""
+"""type, requestId and content of one record, or of a piece of it"""
 
 
 class RecordReader:
     """Cuts a byte stream into records, whatever pieces it arrives in.
 
-    After bad input :attr:`error` is set, and nothing more is returned.
+    What a record of variables or of a body holds is passed on as it comes, so there may be more
+    than one piece of it; only an end of the stream is empty. Others are passed on when they are
+    complete. After bad input :attr:`error` is set, and nothing more is returned.
     """
 
-    __slots__ = ("_needed", "_tail", "error")
+    __slots__ = ("_needed", "_padding", "_request_id", "_rest", "_tail", "_type", "empty", "error")
 
     def __init__(self) -> None:
-        self._tail = bytearray()
-        self._needed = 0
+        self.empty = True  # what has come so far ends with a record
         self.error: RemoteProtocolError | None = None
-
-    @property
-    def empty(self) -> bool:
-        """No part of an unfinished record is held back."""
-        return not self._tail
+        self._tail = bytearray()  # the beginning of a record, or
+        self._needed = 0
+        self._type = 0  # of the stream record that is being passed on,
+        self._request_id = 0
+        self._rest = 0  # of whose content so much is still to come,
+        self._padding = 0  # and then so much padding
 
     def feed(self, data: bytes) -> list[Record]:
-        """The records that *data* completes, in order."""
-        if self._tail:
-            if len(self._tail) + len(data) < self._needed:
-                self._tail += data
-                return []
-            data = b"".join((self._tail, data))
-            self._tail.clear()
+        """The records, or pieces, that *data* brings, in order."""
         records: list[Record] = []
-        position, end = 0, len(data)
-        start = FCGI_HEADER_LEN  # of the content, if there is a header before it
+        position = 0
+        if not self.empty:
+            if self._tail:
+                if len(self._tail) + len(data) < self._needed:
+                    self._tail += data
+                    return records
+                data = b"".join((self._tail, data))
+                self._tail.clear()
+            else:
+                position = self._pass_on(data, records)
+                if self._rest or self._padding:
+                    return records
+            self.empty = True
+        end = len(data)
+        start = position + FCGI_HEADER_LEN  # of the content, if there is a header before it
         self._needed = FCGI_HEADER_LEN
         while start <= end:
             version, type_, request_id, size, padding = _unpack_header(data, position)
@@ -88,14 +103,34 @@ class RecordReader:
                 return records
             stop = start + size
             if stop + padding > end:
-                self._needed = stop + padding - position
-                break
+                if not (type_ in _FLOWING and request_id):
+                    self._needed = stop + padding - position
+                    break
+                if not size:
+                    records.append((type_, request_id, b""))
+                self._type, self._request_id = type_, request_id
+                self._rest, self._padding = size, padding
+                self._pass_on(data[start:], records)
+                self.empty = False
+                return records
             records.append((type_, request_id, data[start:stop] if size else b""))
             position = stop + padding
             start = position + FCGI_HEADER_LEN
         if position < end:
             self._tail += memoryview(data)[position:]
+            self.empty = False
         return records
+
+    def _pass_on(self, data: bytes, records: list[Record]) -> int:
+        """Go on with a stream record; how many bytes of *data* are of it."""
+        content = data if len(data) <= self._rest else data[: self._rest]
+        size = len(content)
+        if size:
+            records.append((self._type, self._request_id, content))
+            self._rest -= size
+        skipped = min(self._padding, len(data) - size)
+        self._padding -= skipped
+        return size + skipped
 
 
 def encode_record(type_: int, request_id: int, content: bytes = b"", padding: int = -1) -> bytes:
