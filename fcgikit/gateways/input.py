@@ -13,8 +13,7 @@ from typing import BinaryIO
 from ..errors import BodyTruncated
 from .interface import Exchange
 
-# nginx sends a buffered body in pieces of this size.
-_BUFFER_SIZE = 32 * 1024
+_BUFFER_SIZE = io.DEFAULT_BUFFER_SIZE  # a read of more, as most are, passes it by
 _NOTHING = memoryview(b"")
 
 

@@ -28,7 +28,7 @@ from .exchange import ServerExchange
 from .handover import Handover
 from .listener import Listener
 from .loop import Loop
-from .memory import resident_memory
+from .memory import keep_freed_memory, resident_memory
 from .seats import Seats
 from .watch import Watch
 
@@ -136,6 +136,7 @@ class Worker:
         """
         handlers = self._install_handlers()
         self._warn_of_limits()
+        keep_freed_memory()
         try:
             for thread in self._threads:
                 thread.start()
