@@ -12,7 +12,7 @@ from typing import Any
 class FileWrapper:
     """An iterable over the rest of *filelike* in blocks of *blksize* bytes. PEP 3333.
 
-    Returned as the response itself, a regular file is sent with ``sendfile``.
+    Returned as the response itself, a regular file is sent by the kernel.
     """
 
     def __init__(self, filelike: Any, blksize: int = 65536) -> None:

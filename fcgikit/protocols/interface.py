@@ -55,7 +55,7 @@ class Connection(Protocol):
         """What the protocol itself answers, since the last call; often empty."""
 
     def frame_body(self, request_id: int, count: int) -> tuple[bytes, int, bytes]:
-        """How to send up to *count* body bytes from elsewhere (sendfile).
+        """How to send up to *count* body bytes from elsewhere, a file.
 
         Returns ``(before, size, after)``: write *before*, then *size* body bytes, then
         *after*. The same goes around each further *size* bytes, while *count* has so many left.

@@ -46,8 +46,7 @@ from .output import Output, wait_for
 log = logging.getLogger("fcgikit.server")
 
 RECEIVE_SIZE = 256 * 1024
-"""Bytes asked of the kernel at a time for a body: more than a Unix socket holds by default (Linux:
-208 KiB), so that whoever is woken takes all there is."""
+"""Bytes asked of the kernel at a time for a body: more than a Unix socket holds, 208 KiB."""
 
 FIRST_SIZE = 16 * 1024
 """Bytes asked for while no request is open: most requests are smaller, and the buffer, which is

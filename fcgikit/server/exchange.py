@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from .connection import ServerConnection
 
 _PIECE = 64 * 1024  # bytes of body per turn at the connection that other requests share too
-_STRETCH = 1024 * 1024  # bytes of a file to be sent before we look whether it still has more
+_STRETCH = 4 * 1024 * 1024  # bytes of a file to be sent before we look whether it still has more
 
 
 class ServerExchange:
@@ -263,9 +263,9 @@ class ServerExchange:
             if self.answered or self.unwanted:
                 raise ClientDisconnected("the request is over")
             left = count - sent
-            if left > _PIECE and len(connection.exchanges) == 1:
+            if left > _PIECE and not connection.multiplexed:
                 sent += connection.send_file(self, fileno, offset + sent, min(left, _STRETCH))
-            else:  # little, or others are there, who shall not wait for our disk
+            else:  # little, or others are there or may come, who shall not wait for our disk
                 piece = os.pread(fileno, min(left, _PIECE), offset + sent)
                 self.send(ResponseBody(self.request.request_id, piece))
                 sent += len(piece)

@@ -18,15 +18,19 @@ from contextlib import suppress
 
 from ..errors import ClientDisconnected
 from ..protocols.interface import Buffers
+from .splice import Way, give_back, take_way
 
 log = logging.getLogger("fcgikit.server")
 
 MAX_UNSENT = 64 * 1024
 """Bytes of automatic answers that may wait for a peer that sends but does not read."""
 
+FILE_BUFFER = 512 * 1024
+"""Bytes of a file that may wait for the peer on a Unix socket (Linux doubles it, and limits it by
+net.core.wmem_max). By default there is room for three records, so each few cost a sleep."""
+
 _IOV_MAX = 512  # buffers per sendmsg; Linux takes 1024
 _DONTWAIT = socket.MSG_DONTWAIT
-_MORE = getattr(socket, "MSG_MORE", 0)
 _TIMEVAL = struct.Struct("ll")
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
@@ -51,7 +55,7 @@ class Output:
     *timeout* is ``write_timeout``, in seconds; *about_to_wait* is called before a wait.
     """
 
-    __slots__ = ("_about_to_wait", "_lock", "_queue", "_socket", "_timed", "_timeout",
+    __slots__ = ("_about_to_wait", "_lock", "_prepared", "_queue", "_socket", "_timeout",
                  "_waiting", "broken", "taken", "unsent")  # fmt: skip
 
     def __init__(
@@ -70,7 +74,7 @@ class Output:
         self._queue: threading.Condition | None = None  # those who wait for their turn
         self._waiting = 0  # how many they are
         self.broken = False  # nothing more can be written
-        self._timed = False  # the socket itself knows the timeout
+        self._prepared = False  # to wait in the kernel
 
     def wait_for_turn(self) -> None:
         """Where the way is ``taken``: wait until it is free. Who came first goes first."""
@@ -131,26 +135,28 @@ class Output:
         written = 0
         self.taken = True
         self._lock.release()  # the disk, too, may be slow
+        way: Way | None = None
         try:
             self._wait_in_kernel()
+            way = take_way()
             while written < times and not (written and (self._waiting or self.unsent)):
                 if before:
-                    self._socket.send(before, _MORE)
-                sent = 0
-                while sent < size:
-                    count = os.sendfile(to, fileno, offset + sent, size - sent)
-                    if not count:
-                        raise self._lost()
-                    sent += count
+                    way.put(to, before)
+                way.put_file(to, fileno, offset, size)
                 if after:
-                    self._socket.send(after)
+                    way.put(to, after)
                 offset += size
                 written += 1
+            way.flush(to)
+            give_back(way)
+            way = None
         except BlockingIOError:
             raise self._too_slow() from None
         except OSError:
             raise self._lost() from None
         finally:
+            if way is not None:
+                way.close()
             self._lock.acquire()
         return written
 
@@ -216,11 +222,13 @@ class Output:
     def _wait_in_kernel(self) -> None:
         """From here on what is not sent with MSG_DONTWAIT waits for room."""
         self._about_to_wait()
-        if not self._timed:
+        if not self._prepared:
             seconds, fraction = divmod(self._timeout, 1)
             limit = _TIMEVAL.pack(int(seconds), int(fraction * 1e6) or 1)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
-            self._timed = True
+            if self._socket.family == socket.AF_UNIX:  # TCP finds a size by itself
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, FILE_BUFFER)
+            self._prepared = True
 
     def _too_slow(self) -> ClientDisconnected:
         log.warning("a peer took no output for %g s (setting: write_timeout)", self._timeout)

@@ -224,7 +224,7 @@ def test_a_file_in_many_frames(line: Line) -> None:
 
 
 def test_a_file_makes_room_for_others_between_its_frames(line: Line) -> None:
-    size = 1 << 20
+    size = 4 << 20  # more than pipe and socket hold
     with tempfile.TemporaryFile() as file, ThreadPoolExecutor(2) as pool:
         file.truncate(3 * size)
         output = line.output()
@@ -258,6 +258,21 @@ def test_a_file_for_a_peer_that_has_gone(line: Line) -> None:
         file.truncate(8 << 20)
         with pytest.raises(ClientDisconnected):
             line.write_file(output, (b"<", 8 << 20, b">"), file.fileno(), 0)
+
+
+def test_a_file_after_one_whose_peer_has_gone(line: Line) -> None:
+    """What was left of the first on its way is not for the second."""
+    gone, nobody = socket.socketpair()
+    nobody.close()
+    with tempfile.TemporaryFile() as file:
+        file.write(b"0123456789" * 10_000)
+        file.flush()
+        with pytest.raises(ClientDisconnected):
+            lost = Output(gone, PATIENCE, lambda: None, line.lock)
+            line.write_file(lost, (b"first", 50_000, b""), file.fileno(), 0, times=2)
+        gone.close()
+        line.write_file(line.output(), (b"<", 3, b">"), file.fileno(), 1)
+        assert line.read(5).result(PATIENCE) == b"<123>"
 
 
 def test_a_file_for_a_peer_that_reads_nothing(line: Line) -> None:
