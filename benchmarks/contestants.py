@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import platform
+import sys
 import tempfile
 import time
 from abc import ABC, abstractmethod
@@ -16,6 +17,10 @@ from benchmarks.servers import Server
 from benchmarks.usage import cpu_seconds
 from tests.e2e.nginx import Nginx
 from tests.e2e.process import Process
+
+TOLERATED = 0.01
+"""Share of its answers that a peer may fail, which is told; fcgikit may fail none. (uWSGI 2.0.31
+breaks off an upload now and then.)"""
 
 
 class Turn(NamedTuple):
@@ -87,7 +92,9 @@ class BehindNginx(Loaded):
     def load(self, seconds: int) -> int:
         done = self._asking.run(self._address, seconds)
         if done.failures:
-            raise SystemExit(f"{self.server.name}: {done}\n{self.process.tail()}")
+            if self.server.build or done.failures > done.requests * TOLERATED:
+                raise SystemExit(f"{self.server.name}: {done}\n{self.process.tail()}")
+            print(f"{self.server.name}: {done}", file=sys.stderr)
         return done.requests
 
 
