@@ -22,6 +22,9 @@ Door = Listener | Handover
 # The system is full; trying again at once would only spin.
 _CAPACITY = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
 
+# The end of a process that leaves at once closes the doors under its threads.
+_CLOSED = {errno.EBADF, errno.ENOENT}
+
 _REPORTED = 8
 """More than can be reported to one worker at a time: only a thread that waits is told."""
 
@@ -77,7 +80,11 @@ class Entrance:
             if not self.paused:
                 for fileno, one in self._doors.items():
                     if door is None or one is door:
-                        self._poller.step_back(fileno)
+                        try:
+                            self._poller.step_back(fileno)
+                        except OSError as error:
+                            if error.errno not in _CLOSED:
+                                raise
 
     def resume(self, inside: int) -> None:
         """Accept again, if there is room."""

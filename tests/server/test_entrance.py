@@ -65,6 +65,15 @@ def test_who_finds_no_room_waits_in_the_backlog(hall: Hall) -> None:
     sock.close()
 
 
+def test_a_thread_may_still_take_the_lead_when_the_process_has_closed_its_sockets() -> None:
+    place, poller = Place(Config()), EpollPoller()
+    entrance = Entrance(place.listeners, None, poller, 1)
+    place.close()
+    entrance.step_back()
+    assert not poller.wait(0, 10)
+    poller.close()
+
+
 @pytest.mark.parametrize("error", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS])
 def test_a_system_that_is_full_is_not_asked_again_at_once(
     hall: Hall, error: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
