@@ -35,7 +35,6 @@ WITHOUT_A_TEST_OF_THEIR_NAME = {
     "protocols/fastcgi/app_side",
     "protocols/fastcgi/connection",
     "protocols/fastcgi/pairs",
-    "protocols/fastcgi/records",
     "protocols/fastcgi/states",
     "protocols/fastcgi/web_side",
     "server/leadership",

@@ -28,7 +28,7 @@ from ...events import (
     Role,
 )
 from .. import cgi
-from ..answers import HEAD, IDLE, RESPONSE_EVENTS
+from ..answers import BODY, HEAD, IDLE, RESPONSE_EVENTS
 from ..interface import Buffers
 from ..stray import describe
 from . import constants as fcgi
@@ -293,6 +293,8 @@ class AppSide:
         request = self._open.get(request_id)
         if request is None:
             raise LocalProtocolError(f"request {request_id} is not open")
+        if request.answer is BODY and isinstance(event, ResponseBody):  # which it remains
+            return encode_stream(fcgi.FCGI_STDOUT, request_id, event.data) if event.data else []
         try:
             request.answer = RESPONSE_EVENTS[request.answer][type(event)]
         except KeyError:
@@ -301,8 +303,6 @@ class AppSide:
             ) from None
         if isinstance(event, Response):
             return self._send_response(event, request)
-        if isinstance(event, ResponseBody):
-            return encode_stream(fcgi.FCGI_STDOUT, request_id, event.data) if event.data else []
         if isinstance(event, Diagnostic):
             request.stderr += event.data
             return []

@@ -102,9 +102,10 @@ class RecordReader:
                 )
                 return records
             stop = start + size
-            if stop + padding > end:
+            following = stop + padding
+            if following > end:
                 if not (type_ in _FLOWING and request_id):
-                    self._needed = stop + padding - position
+                    self._needed = following - position
                     break
                 if not size:
                     records.append((type_, request_id, b""))
@@ -114,7 +115,7 @@ class RecordReader:
                 self.empty = False
                 return records
             records.append((type_, request_id, data[start:stop] if size else b""))
-            position = stop + padding
+            position = following
             start = position + FCGI_HEADER_LEN
         if position < end:
             self._tail += memoryview(data)[position:]
