@@ -28,7 +28,7 @@ def project() -> Iterator[Project]:
 
 def test_a_trial_that_hangs_is_in_nobodys_way(project: Project, gate: Gate) -> None:
     with project.pool(environ={"GATE": gate.path}) as pool:
-        pool.ready(2)
+        workers = pool.ready(2)
         text = "from tests.e2e.gate import pass_gate; pass_gate(os.environ['GATE'])"
         project.write(AT_TRIAL % text)
         pool.signal(signal.SIGUSR2)
@@ -36,6 +36,8 @@ def test_a_trial_that_hangs_is_in_nobodys_way(project: Project, gate: Gate) -> N
         pool.turn(signal.SIGUSR2, "ignored: a new image is still being tried out")
         assert pool.ask()[0] == "one"
         pool.signal(signal.SIGWINCH)
+        for worker in workers:  # of two signals at once, the kernel tells the lower number first
+            wait_for_end(worker)
         pool.signal(signal.SIGUSR2)
         second = gate.wait()
         with pytest.raises(ProcessLookupError):
