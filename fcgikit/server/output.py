@@ -18,7 +18,7 @@ from contextlib import suppress
 
 from ..errors import ClientDisconnected
 from ..protocols.interface import Buffers
-from .splice import Way, give_back, take_way
+from .splice import give_back, take_way
 
 log = logging.getLogger("fcgikit.server")
 
@@ -133,12 +133,11 @@ class Output:
         before, size, after = frame
         to = self._socket.fileno()
         written = 0
+        way = take_way()
         self.taken = True
         self._lock.release()  # the disk, too, may be slow
-        way: Way | None = None
         try:
             self._wait_in_kernel()
-            way = take_way()
             while written < times and not (written and (self._waiting or self.unsent)):
                 if before:
                     way.put(to, before)
@@ -148,16 +147,15 @@ class Output:
                 offset += size
                 written += 1
             way.flush(to)
-            give_back(way)
-            way = None
         except BlockingIOError:
+            way.close()
             raise self._too_slow() from None
         except OSError:
+            way.close()
             raise self._lost() from None
         finally:
-            if way is not None:
-                way.close()
             self._lock.acquire()
+        give_back(way)
         return written
 
     def reply(self, answer: bytes) -> bool:
