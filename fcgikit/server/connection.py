@@ -201,15 +201,16 @@ class ServerConnection:
             self._discard(data)
             return started
         chapter = self.chapter
-        if chapter is None and data:
-            chapter = self.chapter = detect(data[0])(APP, self.config)
-        if not data:
+        if data:
+            if chapter is None:
+                chapter = self.chapter = detect(data[0])(APP, self.config)
+            events = chapter.receive_data(data)
+        else:
             self.eof = True
-        if chapter is None:
-            return started
-        events = chapter.receive_data(data) if data else chapter.receive_eof()
-        reply = chapter.data_to_send()
-        if reply and not self.output.reply(reply):
+            if chapter is None:
+                return started
+            events = chapter.receive_eof()
+        if (reply := chapter.data_to_send()) and not self.output.reply(reply):
             self._report(RemoteProtocolError("does not read the answers it asks for"))
         for event in events:
             if type(event) is Request:
@@ -303,10 +304,9 @@ class ServerConnection:
 
     def may_be_due(self) -> bool:
         """After an answer: whether :meth:`close_if_due` must be asked."""
-        chapter = self.chapter
-        assert chapter is not None
+        assert self.chapter is not None
         return (
-            chapter.must_close
+            self.chapter.must_close
             or self.unreceived
             or self.eof
             or self.output.broken

@@ -28,7 +28,7 @@ from ...events import (
     Role,
 )
 from .. import cgi
-from ..answers import BODY, HEAD, IDLE, RESPONSE_EVENTS
+from ..answers import BODY, IDLE, RESPONSE_EVENTS
 from ..interface import Buffers
 from ..stray import describe
 from . import constants as fcgi
@@ -46,28 +46,12 @@ from .records import (
     encode_unknown_type,
     frame_stream,
 )
+from .requests import BODILESS_ID, OpenRequest, bodiless_request
 from .states import ABORT, BEGIN, DATA, DONE, PARAMS, STDIN, TAKE, VIOLATION
 from .values import values_result
 
 _ROLES = {role.value: role for role in Role}
 _ACTIONS = states.REQUEST_ACTIONS
-
-
-class OpenRequest:
-    """One request: what the peer still sends, and what we still owe."""
-
-    __slots__ = ("after_stream", "answer", "keep_conn", "params", "params_size", "role", "state",
-                 "stderr")  # fmt: skip
-
-    def __init__(self, role: Role, keep_conn: bool) -> None:
-        self.role = role
-        self.keep_conn = keep_conn
-        self.after_stream = states.AFTER_STREAM[role]
-        self.state: str = PARAMS
-        self.answer: str = HEAD
-        self.params: list[bytes] = []
-        self.params_size = 0
-        self.stderr = b""  # sent at the end
 
 
 class AppSide:
@@ -121,7 +105,11 @@ class AppSide:
             self._untouched = False
             if data[0] != fcgi.FCGI_VERSION_1:
                 return [self._fail(RemoteProtocolError(describe(data[0])))]
-        events: list[Event] = []
+        if not self._open and self._reader.empty and not self._late:
+            events = self._receive_bodiless(data)
+            if events:
+                return events
+        events = []
         try:
             self._receive_records(self._reader.feed(data), events)
             if self._reader.error is not None:
@@ -129,6 +117,20 @@ class AppSide:
         except RemoteProtocolError as error:
             events.append(self._fail(error))
         return events
+
+    def _receive_bodiless(self, data: bytes) -> list[Event]:
+        """The event of a whole request; none if it is anything else, or not to be served."""
+        found = bodiless_request(data)
+        if found is None or len(found[1]) > self._config.max_params_size:
+            return []
+        keep_conn, block = found
+        try:
+            params = decode_params(block)
+        except RemoteProtocolError:
+            return []
+        self._open[BODILESS_ID] = OpenRequest(RESPONDER, keep_conn, DONE)
+        self.must_close = False
+        return [Request(BODILESS_ID, params, RESPONDER, keep_conn, b"", True)]
 
     def receive_eof(self) -> list[Event]:
         """Aborts of everything that is open, then ``Closed``."""
@@ -215,15 +217,13 @@ class AppSide:
     def _start(
         self, request_id: int, request: OpenRequest, events: list[Event]
     ) -> Request | None:
-        blocks = request.params
+        blocks, request.params = request.params, []
+        request.state = request.after_stream[PARAMS]
         try:
             params = decode_params(blocks[0] if len(blocks) == 1 else b"".join(blocks))
         except RemoteProtocolError as error:  # the records are sound: only this request is lost
-            request.state = request.after_stream[PARAMS]
             self._refuse(request_id, error, events)
             return None
-        request.params = []
-        request.state = request.after_stream[PARAMS]
         complete = request.state is DONE
         event = Request(request_id, params, request.role, request.keep_conn, b"", complete)
         events.append(event)
