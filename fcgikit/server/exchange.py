@@ -59,11 +59,13 @@ class ServerExchange:
         self._earlier: Spool | None = None  # a filter's body, complete and not yet read
         self._filter_data_follows = request.role is FILTER
         self._failure: RequestError | None = None
-        self._received = len(request.body)
+        self._received = 0
         self._started = False  # the response head is out, and more is to come
-        if self._received > connection.config.max_body_size:
-            request.body, request.complete = b"", False
-            self._refuse_body()
+        if request.body:
+            self._received = len(request.body)
+            if self._received > connection.config.max_body_size:
+                request.body, request.complete = b"", False
+                self._refuse_body()
 
     # -- the connection's side --------------------------------------------------------------
 

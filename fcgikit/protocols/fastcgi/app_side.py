@@ -106,10 +106,12 @@ class AppSide:
             if data[0] != fcgi.FCGI_VERSION_1:
                 return [self._fail(RemoteProtocolError(describe(data[0])))]
         if not self._open and self._reader.empty and not self._late:
-            events = self._receive_bodiless(data)
-            if events:
-                return events
-        events = []
+            whole = bodiless_request(data, self._config.max_params_size)
+            if whole is not None:
+                self._open[BODILESS_ID] = OpenRequest(RESPONDER, whole.keep_conn, DONE)
+                self.must_close = False
+                return [whole]
+        events: list[Event] = []
         try:
             self._receive_records(self._reader.feed(data), events)
             if self._reader.error is not None:
@@ -117,20 +119,6 @@ class AppSide:
         except RemoteProtocolError as error:
             events.append(self._fail(error))
         return events
-
-    def _receive_bodiless(self, data: bytes) -> list[Event]:
-        """The event of a whole request; none if it is anything else, or not to be served."""
-        found = bodiless_request(data)
-        if found is None or len(found[1]) > self._config.max_params_size:
-            return []
-        keep_conn, block = found
-        try:
-            params = decode_params(block)
-        except RemoteProtocolError:
-            return []
-        self._open[BODILESS_ID] = OpenRequest(RESPONDER, keep_conn, DONE)
-        self.must_close = False
-        return [Request(BODILESS_ID, params, RESPONDER, keep_conn, b"", True)]
 
     def receive_eof(self) -> list[Event]:
         """Aborts of everything that is open, then ``Closed``."""
@@ -218,7 +206,7 @@ class AppSide:
         self, request_id: int, request: OpenRequest, events: list[Event]
     ) -> Request | None:
         blocks, request.params = request.params, []
-        request.state = request.after_stream[PARAMS]
+        request.end_stream()
         try:
             params = decode_params(blocks[0] if len(blocks) == 1 else b"".join(blocks))
         except RemoteProtocolError as error:  # the records are sound: only this request is lost
@@ -249,7 +237,7 @@ class AppSide:
             events.append((FilterData if filter_data else Body)(request_id, content))
         else:
             events.append((EndOfFilterData if filter_data else EndOfBody)(request_id))
-            request.state = request.after_stream[request.state]
+            request.end_stream()
 
     def _abort(self, request_id: int, request: OpenRequest, events: list[Event]) -> None:
         if request.state is PARAMS:  # nobody has heard of it: the answer is ours
@@ -271,7 +259,7 @@ class AppSide:
                 limit="drain_limit",
             )
         if action is TAKE and not content:
-            late.state = late.after_stream[late.state]
+            late.end_stream()
         if action is ABORT or late.state is DONE:
             del self._late[request_id]
             if not self._late:
