@@ -34,6 +34,7 @@ class Client(EpollPoller):
 
     def __init__(self, path: str, data: bytes, kept: bool) -> None:
         super().__init__()
+        self._poll, self.wait = self.wait, self._wait
         self._path = path
         self._data = data
         self._kept = kept
@@ -41,7 +42,7 @@ class Client(EpollPoller):
         self.left = 0
         self.stop: Callable[[], None]
 
-    def wait(self, timeout: float | None, most: int) -> list[Report]:
+    def _wait(self, timeout: float | None, most: int) -> list[Report]:
         client = self._socket
         if client is not None:
             assert b"200 OK" in client.recv(_MOST)
@@ -57,7 +58,7 @@ class Client(EpollPoller):
         else:
             self.stop()
         self._socket = client
-        return super().wait(timeout, most)
+        return self._poll(timeout, most)
 
 
 def whole(

@@ -85,11 +85,11 @@ class Loop:
 
     def run(self) -> None:
         """Find a request, answer it, find the next, until the loop has stopped."""
-        seats, lead = self._seats, self._leadership
+        seats, lead, alone = self._seats, self._leadership, self._alone
         seat = seats.take()
         me = seat.thread
         while True:
-            if not self._alone and lead.leader != me:
+            if not alone and lead.leader != me:
                 lead.take(me)
                 if self._entrance.shared:
                     self._entrance.step_back()  # who led is at work for long: now the others' turn
@@ -98,7 +98,7 @@ class Loop:
                 lead.hand_over(me)
                 return
             seat.requests += 1
-            if self._alone:
+            if alone:
                 if seats.noting:
                     seats.begin(seat, exchange, time.monotonic())
                 self._serve(exchange)

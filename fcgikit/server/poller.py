@@ -49,7 +49,7 @@ class Poller(Protocol):
     def release(self, fileno: int) -> None:
         """Forget a connection that stays open in another process."""
 
-    def wait(self, timeout: float | None, most: int) -> list[Report]:
+    def wait(self, timeout: float | None, most: int, /) -> list[Report]:
         """Up to *most* reports; none after *timeout* seconds. One may be of the poller's own."""
 
     def wake(self) -> None:
@@ -93,6 +93,7 @@ class EpollPoller:
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
+        self.wait: Callable[[float | None, int], list[Report]] = self._epoll.poll
         self._wake_up = _WakeUp()
         self._epoll.register(self._wake_up.fileno, select.EPOLLIN)
 
@@ -116,9 +117,6 @@ class EpollPoller:
     def release(self, fileno: int) -> None:
         """What the kernel forgets is a socket without any descriptor: here one is left."""
         self._epoll.unregister(fileno)
-
-    def wait(self, timeout: float | None, most: int) -> list[Report]:
-        return self._epoll.poll(timeout, most)
 
     def wake(self) -> None:
         self._wake_up.wake()
