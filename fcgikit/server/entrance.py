@@ -77,14 +77,15 @@ class Entrance:
         everything is in its caches. But who stays would stay there, with everybody else.
         """
         with self._lock:
-            if not self.paused:
+            if self.paused:
+                return
+            try:
                 for fileno, one in self._doors.items():
                     if door is None or one is door:
-                        try:
-                            self._poller.step_back(fileno)
-                        except OSError as error:
-                            if error.errno not in _CLOSED:
-                                raise
+                        self._poller.step_back(fileno)
+            except OSError as error:
+                if error.errno not in _CLOSED:
+                    raise
 
     def resume(self, inside: int) -> None:
         """Accept again, if there is room."""

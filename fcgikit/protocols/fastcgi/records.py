@@ -107,11 +107,11 @@ class RecordReader:
                 if not (type_ in _FLOWING and request_id):
                     self._needed = following - position
                     break
-                if not size:
-                    records.append((type_, request_id, b""))
+                content = data[start:stop]  # as much as has come
+                if content or not size:
+                    records.append((type_, request_id, content))
                 self._type, self._request_id = type_, request_id
-                self._rest, self._padding = size, padding
-                self._pass_on(data[start:], records)
+                self._rest, self._padding = size - len(content), min(padding, following - end)
                 self.empty = False
                 return records
             records.append((type_, request_id, data[start:stop] if size else b""))
