@@ -19,6 +19,7 @@ from fcgikit.events import Body, EndOfBody, Request, Role, Side
 from fcgikit.gateways.wsgi import WSGIGateway
 from fcgikit.protocols import PROTOCOLS
 from fcgikit.server import loop
+from fcgikit.server.memory import keep_freed_memory
 from fcgikit.server.poller import EpollPoller, Report
 from fcgikit.server.sockets import open_listener
 
@@ -82,6 +83,7 @@ def whole(
         data += b"".join(chapter.send(EndOfBody(1)))
 
     def run(requests: int) -> int:
+        keep_freed_memory()  # as a worker does
         config = Config(threads=threads, protocol=protocol)
         directory = tempfile.mkdtemp(prefix="fk")
         path = f"{directory}/s"
