@@ -13,7 +13,7 @@ from ..errors import RequestRefused
 from ..events import AUTHORIZER, RESPONDER, Role
 from .paths import locate
 
-# (mypyc would copy a tuple of known length at every use.)
+# Their number is kept from mypyc, which would copy a tuple of known length at every use.
 _PATHS: Final[tuple[str, ...]] = (
     "REQUEST_URI", "DOCUMENT_URI", "SCRIPT_FILENAME", "PATH_TRANSLATED",
 )  # fmt: skip

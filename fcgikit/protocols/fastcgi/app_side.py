@@ -105,7 +105,7 @@ class AppSide:
             self._untouched = False
             if data[0] != fcgi.FCGI_VERSION_1:
                 return [self._fail(RemoteProtocolError(describe(data[0])))]
-        if not self._open and self._reader.empty and not self._late:
+        if not self._open and self._reader.empty and not self._late:  # then the usual: all at once
             whole = bodiless_request(data, self._config.max_params_size)
             if whole is not None:
                 self._open[BODILESS_ID] = OpenRequest(RESPONDER, whole.keep_conn, DONE)
